@@ -1,0 +1,43 @@
+"""The Kafka topics: one definition each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic: what it carries, who writes it, who reads it."""
+
+    name: str
+    description: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    compacted: bool = False
+
+
+LIFECYCLE = Topic(
+    name="milepost.lifecycle.v1",
+    description="Every event of every order as a structured CloudEvent, keyed by its subject.",
+    producers=("orders", "dispatch", "deliveries", "feedback", "costs"),
+    consumers=("processor",),
+)
+DEAD_LETTERS = Topic(
+    name="milepost.dead-letters.v1",
+    description="Records that could not be processed, as they came, with reason and origin in the headers.",
+    producers=("processor",),
+    consumers=(),
+)
+SLA = Topic(
+    name="milepost.sla.v1",
+    description="The life of each SLA: at risk, breached, resolved. Reserved; nothing writes it yet.",
+    producers=(),
+    consumers=(),
+)
+POLICIES = Topic(
+    name="milepost.policies.v1",
+    description="SLA policies, compacted. Reserved; nothing writes it yet.",
+    producers=(),
+    consumers=(),
+    compacted=True,
+)
+
+TOPICS: tuple[Topic, ...] = (LIFECYCLE, DEAD_LETTERS, SLA, POLICIES)
