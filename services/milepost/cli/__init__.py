@@ -1,0 +1,1 @@
+"""The `milepost` command: one module a command."""

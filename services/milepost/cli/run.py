@@ -1,0 +1,7 @@
+"""`milepost run`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""

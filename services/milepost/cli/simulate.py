@@ -1,0 +1,7 @@
+"""`milepost simulate`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""

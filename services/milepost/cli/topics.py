@@ -1,0 +1,7 @@
+"""`milepost topics`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
