@@ -61,7 +61,9 @@ class Settings(BaseSettings):
 
     port_base: int = Field(8000, ge=1024, le=60_000, description="Base every embedded port is counted from.")
     host: str = Field("127.0.0.1", description="Address the HTTP services listen on.")
-    port: int | None = Field(None, description="Port of the one service `milepost run` starts; its base plus offset if unset.")
+    port: int | None = Field(
+        None, description="Port of the one service `milepost run` starts; its base plus offset if unset."
+    )
     kafka: str | None = Field(None, description="Bootstrap servers, host:port[,host:port].")
     clickhouse: str | None = Field(None, description="URL of ClickHouse's HTTP interface.")
     clickhouse_user: str = Field("default", description="ClickHouse user that may write.")
@@ -71,24 +73,34 @@ class Settings(BaseSettings):
         SecretStr(""), description="Its password; without one the user is not made."
     )
     database: str = Field("milepost", pattern=r"^[a-z][a-z0-9_]{0,62}$", description="ClickHouse database.")
-    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="Reporting currency (ISO 4217), fixed at the first migration.")
-    keys: Path | None = Field(None, description="File of hashed API keys; without one only loopback callers are served.")
+    currency: str = Field(
+        "EUR", pattern=r"^[A-Z]{3}$", description="Reporting currency (ISO 4217), fixed at the first migration."
+    )
+    keys: Path | None = Field(
+        None, description="File of hashed API keys; without one only loopback callers are served."
+    )
     edge: str | None = Field(None, description="URL of the edge service that `milepost send` posts to.")
     edge_key: SecretStr | None = Field(None, description="API key `milepost send` and the live simulator present.")
     insights: str | None = Field(None, description="URL of the insights API.")
     prometheus: str | None = Field(None, description="URL of Prometheus.")
     alertmanager: str | None = Field(None, description="URL of Alertmanager.")
-    partitions: int = Field(4, ge=1, le=512, description="Partitions of the lifecycle topic when it is made; never changed after.")
+    partitions: int = Field(
+        4, ge=1, le=512, description="Partitions of the lifecycle topic when it is made; never changed after."
+    )
     replication: int = Field(1, ge=1, le=7, description="Replication factor of topics when they are made.")
     topic_retention_days: int = Field(30, ge=1, description="How long the lifecycle topic keeps a record.")
     consumer_group: str = Field("milepost-processor", description="Kafka consumer group of the processor.")
-    flush_seconds: float = Field(0.5, gt=0, le=60, description="Longest time the processor holds events before it writes them.")
+    flush_seconds: float = Field(
+        0.5, gt=0, le=60, description="Longest time the processor holds events before it writes them."
+    )
     flush_events: int = Field(50_000, ge=1, description="Events after which the processor writes without waiting.")
     cache_orders: int = Field(500_000, ge=1_000, description="Orders a processor worker keeps in memory.")
     cache_minutes: int = Field(400_000, ge=1_000, description="KPI minute rows a processor worker keeps in memory.")
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest request body the edge reads.")
     max_batch_events: int = Field(10_000, ge=1, description="Most events in one request.")
-    publish_timeout_seconds: float = Field(10.0, gt=0, description="How long the edge waits for the broker before it answers 503.")
+    publish_timeout_seconds: float = Field(
+        10.0, gt=0, description="How long the edge waits for the broker before it answers 503."
+    )
 
     def port_of(self, service: Service, index: int = 0) -> int:
         """TCP port of ``service`` on this machine; ``index`` counts processor workers."""

@@ -1,0 +1,1 @@
+"""What crosses Milepost's borders: event types, topics, schemas and examples, each defined once."""
