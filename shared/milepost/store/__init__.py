@@ -1,0 +1,1 @@
+"""ClickHouse: the client, the declared tables, the numbered migrations, the queries."""
