@@ -1,0 +1,214 @@
+"""What an order, or a cost, puts into the KPI minutes: the one place where a KPI's population and moment are decided.
+
+A contribution is a list of ``(slot, value)`` for a cell. Slots below ``len(MEASURES)`` are measures, those from there
+on are histogram buckets (``HISTOGRAM_SLOT + bucket key``).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from milepost.domain.facts import CostRecorded
+from milepost.domain.kpis import MINUTE_US
+from milepost.domain.measures import HISTOGRAMS, INDEX, MEASURES, STAGES, bucket_key
+from milepost.domain.order import Order
+
+HISTOGRAM_SLOT = len(MEASURES)
+
+Slots = list[tuple[int, int]]
+
+
+class CellKey(NamedTuple):
+    """A KPI minute (minutes since 1970-01-01 UTC) and its dimensions."""
+
+    minute: int
+    hub_id: str
+    zone_id: str
+    service_level: str
+    merchant_id: str
+    courier_id: str
+    component: str = ""
+    activity: str = ""
+
+
+Contributions = dict[CellKey, Slots]
+
+_DELIVERED = INDEX["delivered"]
+_DELIVERY_TIMED = INDEX["delivery_timed"]
+_DELIVERY_US = INDEX["delivery_us"]
+_ON_TIME = INDEX["on_time"]
+_WINDOWED = INDEX["windowed"]
+_EARLY = INDEX["early"]
+_IN_FULL_KNOWN = INDEX["in_full_known"]
+_IN_FULL = INDEX["in_full"]
+_RESPONDED = INDEX["responded"]
+_DUE = INDEX["due"]
+_KEPT = INDEX["kept"]
+_REPROMISED = INDEX["repromised"]
+_OTIF = INDEX["otif"]
+_OTIF_UNKNOWN = INDEX["otif_unknown"]
+_DUE_ORIGINAL = INDEX["due_original"]
+_KEPT_ORIGINAL = INDEX["kept_original"]
+_ATTEMPTED = INDEX["attempted"]
+_FIRST_SUCCESS = INDEX["first_success"]
+_TRIED = INDEX["tried"]
+_NOT_ATTEMPTED = INDEX["not_attempted"]
+_SCORED = INDEX["scored"]
+_SATISFIED = INDEX["satisfied"]
+_SCORE_SUM = INDEX["score_sum"]
+_NPS_ANSWERED = INDEX["nps_answered"]
+_PROMOTERS = INDEX["promoters"]
+_DETRACTORS = INDEX["detractors"]
+_CLOSED = INDEX["closed"]
+_CANCELLED = INDEX["cancelled"]
+_RETURNED = INDEX["returned"]
+_COST = INDEX["cost"]
+_DELIVERY_HISTOGRAM = HISTOGRAMS.index("delivery")
+_STAGE_SLOTS = {stage: (INDEX[f"{stage}_timed"], INDEX[f"{stage}_us"], HISTOGRAMS.index(stage)) for stage in STAGES}
+
+SATISFIED_FROM = 4
+"""Scores from here up count as satisfied (csat)."""
+PROMOTER_FROM = 9
+DETRACTOR_UP_TO = 6
+"""Net promoter score: 9 and 10 promote, 0 to 6 detract."""
+
+
+def contributions(order: Order) -> Contributions:
+    """Everything ``order`` counts for, by cell. Costs count at once; all else once the order is placed."""
+    cells: Contributions = {}
+    placed, promises = order.placed, order.promises
+    zone = level = merchant = ""
+    if placed is not None and promises is not None:
+        hub, zone, level, merchant = placed.hub_id, placed.zone_id, placed.service_level, placed.merchant_id
+
+        def at(moment: int, courier: str = "") -> Slots:
+            key = CellKey(moment // MINUTE_US, hub, zone, level, merchant, courier or order.holder_at(moment))
+            return cells.setdefault(key, [])
+
+        deadline, delivered_at = promises.in_force.deadline, order.delivered_at
+        kept = 0 < delivered_at <= deadline
+        if order.due_by(deadline):
+            due = at(deadline)
+            due.append((_DUE, 1))
+            if promises.moves:
+                due.append((_REPROMISED, 1))
+            if kept:
+                due.append((_KEPT, 1))
+                if order.in_full is None:
+                    due.append((_OTIF_UNKNOWN, 1))
+                elif order.in_full:
+                    due.append((_OTIF, 1))
+        original = promises.original.deadline
+        if order.due_by(original):
+            slots = at(original)
+            slots.append((_DUE_ORIGINAL, 1))
+            if 0 < delivered_at <= original:
+                slots.append((_KEPT_ORIGINAL, 1))
+        if delivered_at:
+            _delivered(order, at(delivered_at, order.delivered_courier), placed.time, promises.in_force.opens, kept)
+        if order.first_attempt_at:
+            slots = at(order.first_attempt_at, order.first_attempt_courier)
+            slots.append((_ATTEMPTED, 1))
+            if order.first_attempt_delivered:
+                slots.append((_FIRST_SUCCESS, 1))
+        if order.first_tried_at:
+            slots = at(order.first_tried_at, order.first_tried_courier)
+            slots.append((_TRIED, 1))
+            if order.never_reached:
+                slots.append((_NOT_ATTEMPTED, 1))
+        if order.closed_at:
+            slots = at(order.closed_at, order.delivered_courier if order.closed_at == delivered_at else "")
+            slots.append((_CLOSED, 1))
+            if order.cancelled:
+                slots.append((_CANCELLED, 1))
+            if order.returned:
+                slots.append((_RETURNED, 1))
+        if order.responded:
+            _answers(order, at)
+        for stage, start, end, courier in _stages(order, placed.time):
+            timed, total, histogram = _STAGE_SLOTS[stage]
+            slots = at(end, courier)
+            slots += ((timed, 1), (total, end - start), (HISTOGRAM_SLOT + bucket_key(histogram, end - start), 1))
+    for cost in order.costs.values():
+        courier = cost.courier_id or (order.holder_at(cost.time) if placed is not None else "")
+        _cost(cells, cost, zone, level, merchant, courier)
+    return cells
+
+
+def cost_contributions(cost: CostRecorded | None) -> Contributions:
+    """What a cost that belongs to no order counts for; nothing for None."""
+    cells: Contributions = {}
+    if cost is not None:
+        _cost(cells, cost, "", "", "", cost.courier_id)
+    return cells
+
+
+def totals(cells: Contributions) -> list[int]:
+    """The sum of all measures over the cells, in the order of ``MEASURES``."""
+    sums = [0] * HISTOGRAM_SLOT
+    for slots in cells.values():
+        for slot, value in slots:
+            if slot < HISTOGRAM_SLOT:
+                sums[slot] += value
+    return sums
+
+
+def _cost(cells: Contributions, cost: CostRecorded, zone: str, level: str, merchant: str, courier: str) -> None:
+    key = CellKey(cost.time // MINUTE_US, cost.hub_id, zone, level, merchant, courier, cost.component, cost.activity)
+    cells.setdefault(key, []).append((_COST, cost.amount))
+
+
+def _delivered(order: Order, slots: Slots, placed_at: int, opens: int, kept: bool) -> None:
+    slots.append((_DELIVERED, 1))
+    duration = order.delivered_at - placed_at
+    if duration >= 0:
+        slots += (
+            (_DELIVERY_TIMED, 1),
+            (_DELIVERY_US, duration),
+            (HISTOGRAM_SLOT + bucket_key(_DELIVERY_HISTOGRAM, duration), 1),
+        )
+    if kept:
+        slots.append((_ON_TIME, 1))
+    if opens:
+        slots.append((_WINDOWED, 1))
+        if order.delivered_at < opens:
+            slots.append((_EARLY, 1))
+    if order.in_full is not None:
+        slots.append((_IN_FULL_KNOWN, 1))
+        if order.in_full:
+            slots.append((_IN_FULL, 1))
+    if order.responded:
+        slots.append((_RESPONDED, 1))
+
+
+def _answers(order: Order, at: Callable[[int], Slots]) -> None:
+    if order.score >= 0:
+        slots = at(order.scored_at)
+        slots += ((_SCORED, 1), (_SCORE_SUM, order.score))
+        if order.score >= SATISFIED_FROM:
+            slots.append((_SATISFIED, 1))
+    if order.nps >= 0:
+        slots = at(order.nps_at)
+        slots.append((_NPS_ANSWERED, 1))
+        if order.nps >= PROMOTER_FROM:
+            slots.append((_PROMOTERS, 1))
+        elif order.nps <= DETRACTOR_UP_TO:
+            slots.append((_DETRACTORS, 1))
+
+
+def _stages(order: Order, placed_at: int) -> list[tuple[str, int, int, str]]:
+    """Stages of which both ends are known and not reversed: name, start, end, courier its last event named."""
+    ready, assigned, out = order.ready_at, order.assigned_at, order.out_at
+    stages = []
+    if ready:
+        stages.append(("prepare", placed_at, ready, ""))
+    if ready and assigned:
+        stages.append(("assign", ready, max(ready, assigned), ""))
+    if out and (ready or assigned):
+        stages.append(("collect", max(ready, assigned), out, ""))
+    if out and order.first_arrived_at:
+        stages.append(("transit", out, order.first_arrived_at, ""))
+    if order.first_failed_at and order.last_arrived_at:
+        stages.append(("reattempt", order.first_failed_at, order.last_arrived_at, ""))
+    if order.door_at:
+        stages.append(("door", order.door_at, order.delivered_at, order.delivered_courier))
+    return [stage for stage in stages if stage[2] >= stage[1]]

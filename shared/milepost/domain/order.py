@@ -1,0 +1,207 @@
+"""The state of an order, as a pure function of the set of its facts."""
+
+from msgspec import Struct
+
+from milepost.contracts.reasons import DOOR_REASONS
+from milepost.domain import facts as f
+from milepost.domain.parcels import Outcome, in_full, outcome
+from milepost.domain.promise import Promise, Promises, resolve
+
+
+class Order(Struct, gc=False):
+    """What is known of an order; moments in microseconds, 0 where unknown.
+
+    ``holders`` lists who had the order from when on. The courier beside a moment is the one its event named, else "".
+    """
+
+    placed: f.Placed | None = None
+    promises: Promises | None = None
+    ready_at: int = 0
+    assigned_at: int = 0
+    out_at: int = 0
+    first_arrived_at: int = 0
+    last_arrived_at: int = 0
+    door_at: int = 0
+    first_failed_at: int = 0
+    failed_attempts: int = 0
+    first_attempt_at: int = 0
+    first_attempt_courier: str = ""
+    first_attempt_delivered: bool = False
+    first_tried_at: int = 0
+    first_tried_courier: str = ""
+    never_reached: bool = False
+    delivered_at: int = 0
+    delivered_courier: str = ""
+    in_full: bool | None = None
+    cancelled_at: int = 0
+    cancelled_by: str = ""
+    closed_at: int = 0
+    returned: bool = False
+    lost: bool = False
+    eta: int = 0
+    score: int = -1
+    scored_at: int = 0
+    nps: int = -1
+    nps_at: int = 0
+    responded: bool = False
+    last_event_at: int = 0
+    holders: list[tuple[int, str]] = []
+    costs: dict[str, f.CostRecorded] = {}
+
+    def holder_at(self, moment: int) -> str:
+        """The courier who had the order at ``moment``; "" where nobody had."""
+        courier = ""
+        for since, holder in self.holders:
+            if since > moment:
+                break
+            courier = holder
+        return courier
+
+    @property
+    def cancelled(self) -> bool:
+        """Called off, and not delivered before that."""
+        return self.cancelled_at > 0 and self.delivered_at == 0
+
+    def due_by(self, deadline: int) -> bool:
+        """Whether it is due at ``deadline``: not where customer or merchant cancelled it at or before that."""
+        return not (self.cancelled and self.cancelled_by != "carrier" and self.cancelled_at <= deadline)
+
+    @property
+    def state(self) -> str:
+        """Where the order stands, in a word."""
+        if self.placed is None:
+            return "unplaced" if self.last_event_at else "unknown"
+        for reached, word in (
+            (self.delivered_at, "delivered"),
+            (self.cancelled_at, "cancelled"),
+            (self.closed_at and self.lost, "lost"),
+            (self.closed_at, "returned"),
+            (self.first_failed_at, "failed"),
+            (self.first_arrived_at, "arrived"),
+            (self.out_at, "out"),
+            (self.holders and self.holders[-1][1], "assigned"),
+            (self.ready_at, "ready"),
+        ):
+            if reached:
+                return word
+        return "placed"
+
+
+def fold(known: list[f.AnyFact]) -> Order:
+    """The state of the order that has exactly the facts ``known``, in whatever order they stand."""
+    order = Order()
+    deliveries: list[f.Delivered] = []
+    ends: list[f.Returned | f.Lost] = []
+    changes: list[f.PromiseChanged] = []
+    arrivals: list[int] = []
+    holders: list[tuple[int, str]] = []
+    costs: dict[str, f.CostRecorded] = {}
+    for fact in f.standing(known):
+        kind = type(fact)
+        if kind is f.Retracted:
+            continue
+        time = fact.time
+        order.last_event_at = time
+        if kind is f.Placed:
+            if order.placed is None:
+                order.placed = fact
+        elif kind is f.Ready:
+            order.ready_at = order.ready_at or time
+        elif kind is f.Assigned:
+            order.assigned_at = order.assigned_at or time
+            holders.append((time, fact.courier_id))
+        elif kind is f.Unassigned:
+            holders.append((time, ""))
+        elif kind is f.Departed:
+            order.out_at = order.out_at or time
+        elif kind is f.PickedUp:
+            order.out_at = order.out_at or time
+            if fact.courier_id:
+                holders.append((time, fact.courier_id))
+        elif kind is f.EtaUpdated:
+            order.eta = fact.eta
+        elif kind is f.Arrived:
+            arrivals.append(time)
+            if fact.courier_id:
+                holders.append((time, fact.courier_id))
+        elif kind is f.AttemptFailed:
+            _attempt_failed(order, fact)
+            if fact.courier_id:
+                holders.append((time, fact.courier_id))
+        elif kind is f.Delivered:
+            deliveries.append(fact)
+            _attempted(order, fact, delivered=True)
+            if fact.courier_id:
+                holders.append((time, fact.courier_id))
+        elif kind is f.Returned:
+            if fact.disposition != "back_to_hub":
+                order.returned = True
+            if fact.disposition == "to_sender":
+                ends.append(fact)
+        elif kind is f.Lost:
+            ends.append(fact)
+            order.lost = True
+        elif kind is f.PromiseChanged:
+            changes.append(fact)
+        elif kind is f.Cancelled:
+            if not order.cancelled_at:
+                order.cancelled_at, order.cancelled_by = time, fact.requested_by
+        elif kind is f.FeedbackSubmitted:
+            _answered(order, fact)
+        elif kind is f.CostRecorded:
+            costs[fact.cost_id] = fact
+    order.holders, order.costs = holders, costs
+    if order.placed is not None:
+        _conclude(order, order.placed, outcome(order.placed.parcels, deliveries, ends), changes)
+    if arrivals:
+        _at_the_door(order, arrivals)
+    return order
+
+
+def _attempted(order: Order, fact: f.Delivered | f.AttemptFailed, *, delivered: bool) -> None:
+    if not order.first_attempt_at:
+        order.first_attempt_at = fact.time
+        order.first_attempt_courier = fact.courier_id
+        order.first_attempt_delivered = delivered
+    _tried(order, fact)
+
+
+def _tried(order: Order, fact: f.Delivered | f.AttemptFailed) -> None:
+    if not order.first_tried_at:
+        order.first_tried_at = fact.time
+        order.first_tried_courier = fact.courier_id
+
+
+def _attempt_failed(order: Order, fact: f.AttemptFailed) -> None:
+    if fact.reason_code in DOOR_REASONS:
+        order.failed_attempts += 1
+        order.first_failed_at = order.first_failed_at or fact.time
+        _attempted(order, fact, delivered=False)
+    else:
+        order.never_reached = True
+        _tried(order, fact)
+
+
+def _answered(order: Order, fact: f.FeedbackSubmitted) -> None:
+    order.responded = True
+    if fact.score >= 0:
+        order.score, order.scored_at = fact.score, fact.time
+    if fact.nps >= 0:
+        order.nps, order.nps_at = fact.nps, fact.time
+
+
+def _conclude(order: Order, placed: f.Placed, end: Outcome, changes: list[f.PromiseChanged]) -> None:
+    """Delivered, cancelled, closed, and the promises, which all hang on the delivery."""
+    if end.last is not None and not (0 < order.cancelled_at < end.last.time):
+        order.delivered_at = end.last.time
+        order.delivered_courier = end.last.courier_id
+        order.in_full = in_full(placed.lines, end.counted)
+    moments = [moment for moment in (end.ended_at, order.cancelled_at if order.cancelled else 0) if moment]
+    order.closed_at = min(moments, default=0)
+    order.promises = resolve(Promise(placed.promised_from, placed.promised_until), changes, order.delivered_at)
+
+
+def _at_the_door(order: Order, arrivals: list[int]) -> None:
+    order.first_arrived_at, order.last_arrived_at = arrivals[0], arrivals[-1]
+    if order.delivered_at:
+        order.door_at = max((moment for moment in arrivals if moment <= order.delivered_at), default=0)

@@ -1,0 +1,64 @@
+"""What became of an order's parcels."""
+
+from typing import NamedTuple
+
+from milepost.domain.facts import Delivered, Lost, Returned
+
+
+class Outcome(NamedTuple):
+    """``last`` delivery that completed the order (None: not complete); ``counted``, the deliveries that brought a
+    parcel first; ``ended_at``, when the last parcel was delivered, returned to its sender or lost (0: not all are).
+    """
+
+    last: Delivered | None
+    counted: list[Delivered]
+    ended_at: int
+
+
+def outcome(declared: list[str], deliveries: list[Delivered], ends: list[Returned | Lost]) -> Outcome:
+    """The outcome over all parcels; ``deliveries`` and ``ends`` in order of time.
+
+    Without declared parcels there is one, and every event speaks of it. The first delivery of a parcel counts.
+    """
+    if not deliveries and not ends:
+        return Outcome(None, [], 0)
+    last: Delivered | None = None
+    counted: list[Delivered] = []
+    ended_at = 0
+    complete = closed = True
+    for parcel in declared or [None]:
+        first = next((d for d in deliveries if _speaks_of(d.parcels, parcel)), None)
+        end = next((e for e in ends if _speaks_of(e.parcels, parcel)), None)
+        if first is None:
+            complete = False
+        else:
+            if all(first is not other for other in counted):
+                counted.append(first)
+            if last is None or first.time >= last.time:
+                last = first
+        moments = [fact.time for fact in (first, end) if fact is not None]
+        if moments:
+            ended_at = max(ended_at, min(moments))
+        else:
+            closed = False
+    return Outcome(last if complete else None, counted, ended_at if closed else 0)
+
+
+def _speaks_of(named: list[str] | None, parcel: str | None) -> bool:
+    return named is None or parcel is None or parcel in named
+
+
+def in_full(ordered: list[tuple[str, int]], counted: list[Delivered]) -> bool | None:
+    """Whether everything ordered came undamaged, summed over parcels and repeated lines; None where a delivery says nothing."""
+    missing: dict[str, int] = {}
+    for sku, quantity in ordered:
+        missing[sku] = missing.get(sku, 0) + quantity
+    intact = True
+    for delivery in counted:
+        if delivery.lines is None:
+            return None
+        for sku, quantity, damaged in delivery.lines:
+            intact = intact and not damaged
+            if sku in missing:
+                missing[sku] -= quantity
+    return intact and all(quantity <= 0 for quantity in missing.values())
