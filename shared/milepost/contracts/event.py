@@ -2,18 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from milepost.contracts.catalogue import EVENT_TYPES, RESERVED_OWNERS, EventType
-from milepost.contracts.fields import AMOUNT_LIMIT, EventBody, Identifier, Moment
+from milepost.contracts.fields import AMOUNT_LIMIT, EventBody, EventId, Identifier, JsonMediaType, Moment, Source
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_SKEW = timedelta(minutes=10)
 LONGEST_PROMISE = timedelta(days=5 * 365 + 2)
+EXT_DEPTH = 32
+"""Deepest nesting of a sender's own fields; deeper ones could not be read back everywhere."""
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -40,13 +42,13 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A CloudEvent 1.0 as it stands on the topic; ``data`` still undecoded."""
 
     specversion: Literal["1.0"]
-    id: Annotated[str, Meta(min_length=1, max_length=256)]
-    source: Annotated[str, Meta(min_length=1, max_length=256)]
+    id: EventId
+    source: Source
     type: str
     time: Moment
     subject: Identifier
     data: Raw
-    datacontenttype: str = "application/json"
+    datacontenttype: JsonMediaType = "application/json"
     recordedtime: Moment | None = None
     testmode: bool = False
 
@@ -64,9 +66,25 @@ class Event(Struct, frozen=True):
     testmode: bool = False
 
 
+class _Canonical(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime
+    subject: str
+    datacontenttype: str
+    data: EventBody
+    recordedtime: datetime | None = None
+    testmode: bool = False
+
+
 def micros(moment: datetime) -> int:
     """Microseconds of ``moment`` since 1970-01-01 UTC, exactly."""
     return (moment - EPOCH) // MICROSECOND
+
+
+_MISSING = "Object missing required field "
 
 
 def pointer_of(message: str) -> Fault:
@@ -74,9 +92,12 @@ def pointer_of(message: str) -> Fault:
     detail, _, path = message.partition(" - at `$")
     path = path.rstrip("`")
     pointer = path.replace("[...]", "").replace("[", "/").replace("]", "").replace(".", "/")
+    if detail.startswith(_MISSING):
+        return Fault(f"{pointer}/{detail.removeprefix(_MISSING).strip('`')}", "is required")
     return Fault(pointer, detail)
 
 
+_encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_body = {name: msgspec.json.Decoder(kind.body).decode for name, kind in EVENT_TYPES.items()}
 _MOMENT_FIELDS = {
@@ -108,25 +129,44 @@ def decode(value: bytes, currency: str, taken: datetime) -> Event:
     ``currency`` is the reporting currency; ``taken`` the moment the event was taken (the edge's clock, on the topic
     the record's append time). Raises ``InvalidEventError`` with at least one fault.
     """
+    place = ""
     try:
         envelope = _decode_envelope(value)
-    except msgspec.ValidationError as error:
-        raise InvalidEventError("invalid", [pointer_of(str(error))]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEventError("not_json", [Fault("", f"not JSON: {error}")]) from None
-    kind = EVENT_TYPES.get(envelope.type)
-    if kind is None:
-        raise InvalidEventError("unknown_type", [unknown_type(envelope.type)])
-    try:
+        kind = EVENT_TYPES.get(envelope.type)
+        if kind is None:
+            raise InvalidEventError("unknown_type", [unknown_type(envelope.type)])
+        place = "/data"
         body = _decode_body[kind.name](envelope.data)
+        event = normal(kind, envelope, body)
     except msgspec.ValidationError as error:
         fault = pointer_of(str(error))
-        raise InvalidEventError("invalid", [Fault("/data" + fault.pointer, fault.detail)]) from None
-    event = normal(kind, envelope, body)
+        raise InvalidEventError("invalid", [Fault(place + fault.pointer, fault.detail)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("not_json", [Fault("", f"not JSON: {error}")]) from None
+    except OverflowError:
+        raise InvalidEventError("invalid", [Fault("", "holds a moment outside the years 1 to 9999 in UTC")]) from None
     faults = rule_faults(event, currency, taken)
     if faults:
         raise InvalidEventError("invalid", faults)
     return event
+
+
+def encode(event: Event) -> bytes:
+    """The canonical form of ``event``, as it stands on the topic: structured, known fields only, moments in UTC."""
+    return _encode(
+        _Canonical(
+            specversion="1.0",
+            id=event.id,
+            source=event.source,
+            type=event.type.name,
+            time=event.time,
+            subject=event.subject,
+            datacontenttype="application/json",
+            data=event.body,
+            recordedtime=event.recorded,
+            testmode=event.testmode,
+        )
+    )
 
 
 def normal(kind: EventType, envelope: Envelope, body: EventBody) -> Event:
@@ -153,16 +193,36 @@ def normal(kind: EventType, envelope: Envelope, body: EventBody) -> Event:
 
 
 def rule_faults(event: Event, currency: str, taken: datetime) -> list[Fault]:
-    """Every rule of the contract that spans fields and that the event breaks; empty for a good event."""
+    """Every rule of the contract that spans fields and that the event breaks; empty for a good event.
+
+    A field that is None (optional, or unreadable where every fault of a bad event is sought) breaks no rule.
+    """
     faults: list[Fault] = []
     kind, body = event.type, event.body
-    faults += envelope_faults(event.time, taken)
+    if event.time is not None:
+        faults += envelope_faults(event.time, taken)
     subject = expected_subject(kind, {name: getattr(body, name) for name in kind.subjects})
-    if subject is not None and subject != event.subject:
+    if subject is not None and event.subject is not None and subject != event.subject:
         faults.append(Fault("/subject", f"must be the {subject_field(kind, body)} of data, {subject!r}"))
     for rule in _RULES.get(kind.name, ()):
         faults += rule(event, currency)
+    if body.ext is not None and _deeper_than(body.ext, EXT_DEPTH):
+        faults.append(Fault("/data/ext", f"is nested deeper than {EXT_DEPTH} levels"))
     return faults
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
 
 
 def envelope_faults(time: datetime, taken: datetime) -> list[Fault]:
@@ -188,19 +248,22 @@ def subject_field(kind: EventType, body: EventBody) -> str:
 
 def _promise_faults(event: Event, _currency: str) -> list[Fault]:
     body: Any = event.body
+    until = body.promised_until
+    if until is None:
+        return []
     faults = []
-    if body.promised_until > event.time + LONGEST_PROMISE:
+    if event.time is not None and until - event.time > LONGEST_PROMISE:
         faults.append(Fault("/data/promised_until", "lies more than 5 years after time"))
-    if body.promised_until < EARLIEST_TIME:
+    if until < EARLIEST_TIME:
         faults.append(Fault("/data/promised_until", "lies before 2000-01-01"))
-    if body.promised_from is not None and body.promised_from > body.promised_until:
+    if body.promised_from is not None and body.promised_from > until:
         faults.append(Fault("/data/promised_until", "lies before promised_from"))
     return faults
 
 
 def _promise_changed_faults(event: Event, _currency: str) -> list[Fault]:
     body: Any = event.body
-    if body.promised_until < event.time:
+    if body.promised_until is not None and event.time is not None and body.promised_until < event.time:
         return [Fault("/data/promised_until", "lies before time; a promise cannot be changed to one already past")]
     return []
 
@@ -225,8 +288,8 @@ def amount_faults(amount: Decimal, pointer: str) -> list[Fault]:
     return []
 
 
-def _currency_faults(found: str, currency: str, pointer: str) -> list[Fault]:
-    if found != currency:
+def _currency_faults(found: str | None, currency: str, pointer: str) -> list[Fault]:
+    if found is not None and found != currency:
         return [Fault(pointer, f"is {found}, but the reporting currency is {currency}; convert before sending")]
     return []
 
@@ -243,7 +306,8 @@ def _money_faults(event: Event, currency: str) -> list[Fault]:
 
 def _cost_faults(event: Event, currency: str) -> list[Fault]:
     body: Any = event.body
-    return amount_faults(body.amount, "/data/amount") + _currency_faults(body.currency, currency, "/data/currency")
+    faults = [] if body.amount is None else amount_faults(body.amount, "/data/amount")
+    return faults + _currency_faults(body.currency, currency, "/data/currency")
 
 
 def _feedback_faults(event: Event, _currency: str) -> list[Fault]:

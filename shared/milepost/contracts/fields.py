@@ -13,14 +13,28 @@ Identifier = Annotated[
     str, Meta(pattern=IDENTIFIER_PATTERN, description="1 to 128 characters of `A-Z a-z 0-9 . _ : -`.")
 ]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
+EventId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f]{1,256}(?!\n)$",
+        description="With `source` the event's identity: 1 to 256 characters, no control characters.",
+    ),
+]
+Source = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,256}(?!\n)$",
+        description="Who sends it: a URI-reference of 1 to 256 characters.",
+    ),
+]
+JsonMediaType = Annotated[
+    str, Meta(pattern=r"^application/([A-Za-z0-9.+\-]+\+)?json *(;.*)?$", description="`data` is JSON.")
+]
 Text = Annotated[str, Meta(max_length=4000)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
 Amount = Annotated[
     Decimal,
-    Meta(
-        description="A decimal string or number with at most 4 decimals, between ±1,000,000,000.",
-        extra_json_schema={"type": ["string", "number"], "pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,4})?$", "format": ""},
-    ),
+    Meta(description="A decimal string or number with at most 4 decimals, between ±1,000,000,000."),
 ]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$", description="ISO 4217 code; the reporting currency.")]
 OrderedQuantity = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -87,8 +101,8 @@ class Proof(Fields, frozen=True, kw_only=True):
 class EventReference(Fields, frozen=True, kw_only=True):
     """The identity of an event of the same subject."""
 
-    source: Annotated[str, Meta(min_length=1, max_length=256)]
-    id: Annotated[str, Meta(min_length=1, max_length=256)]
+    source: Source
+    id: EventId
 
 
 class EventBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
