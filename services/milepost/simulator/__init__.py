@@ -1,0 +1,1 @@
+"""A seeded city whose orders, couriers and customers write events, and the truth about what happened in it."""
