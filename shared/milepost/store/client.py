@@ -1,0 +1,203 @@
+"""ClickHouse over HTTP: one writer, one reader, the same against the embedded engine and a real server.
+
+Calls block; from a coroutine use ``asyncio.to_thread``. A client may be shared by threads.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+from urllib3 import PoolManager
+
+from milepost.settings import Settings
+from milepost.store.errors import StoreError, typed
+from milepost.store.tables import Table
+
+MOST_ROWS = 1_000_000
+"""Rows of one insert that are sure to become one block, so one part: all of them are seen, or none."""
+
+_ONE_BLOCK = {
+    "async_insert": 0,
+    "max_insert_threads": 1,
+    "max_insert_block_size": MOST_ROWS,
+    "min_insert_block_size_rows": MOST_ROWS,
+    "min_insert_block_size_bytes": 1 << 40,
+}
+READ_SECONDS = 30
+MOST_RESULT_ROWS = 1_000_000
+_READ_LIMITS = {
+    "readonly": 2,
+    "max_execution_time": READ_SECONDS,
+    "max_result_rows": MOST_RESULT_ROWS,
+    "result_overflow_mode": "throw",
+}
+_CONNECT_SECONDS = 3
+_WRITE_SECONDS = 120
+_CONNECTIONS = 16
+
+Row = tuple[Any, ...]
+
+# What the driver logs about a failure is in the exception; without a handler it would also land on stderr.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+
+
+class Store:
+    """A connection to ClickHouse, made at the first call; ClickHouse may go and come back meanwhile.
+
+    Every call raises ``SinkUnavailableError`` (try again later) or ``SinkRefusedError`` (stop).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: tuple[str, str],
+        *,
+        database: str | None,
+        settings: Mapping[str, Any],
+        timeout: int,
+    ) -> None:
+        self.url = url
+        self.database = database
+        self._options: dict[str, Any] = {
+            "dsn": _dsn(url),
+            "username": credentials[0],
+            "password": credentials[1],
+            "database": database,
+            "settings": dict(settings),
+            "connect_timeout": _CONNECT_SECONDS,
+            "send_receive_timeout": timeout,
+            "autogenerate_session_id": False,
+            "compress": urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"),
+            "client_name": "milepost",
+            "http_proxy": "",
+        }
+        self._lock = Lock()
+        self._pool = PoolManager(maxsize=_CONNECTIONS, retries=False)
+        self._made: Client | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def insert_msgpack(self, table: Table, rows: Iterable[Row]) -> int:
+        """Insert rows, each with a value for every column of ``table``, and return their number.
+
+        Up to ``MOST_ROWS`` rows that belong into one partition are written atomically, in one part. Repeating an insert
+        changes nothing, as all tables keep one row a key and version.
+        """
+        encode, header = self._encode, table.header
+        # ClickHouse's MsgPack is the bare values one after another: each row's array header is cut off.
+        encoded = [encode(row)[header:] for row in rows]
+        if encoded:
+            with self._typed():
+                self._client().raw_insert(table.name, tuple(table.columns), b"".join(encoded), fmt="MsgPack")
+        return len(encoded)
+
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[Row]:
+        """Rows of a SELECT; ``{name:Type}`` in it stands for ``parameters``."""
+        return self._select(sql, parameters, settings)[1]
+
+    def named(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of a SELECT as mappings from column name to value."""
+        names, rows = self._select(sql, parameters, None)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement that gives no rows, or one value."""
+        with self._typed():
+            return self._client().command(sql, settings=dict(settings or {}))
+
+    def ping(self) -> None:
+        """Raise unless ClickHouse answers a query."""
+        self.query("SELECT 1")
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        with self._lock:
+            if self._made is not None:
+                self._made.close()
+                self._made = None
+            self._pool.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _client(self) -> Client:
+        with self._lock:
+            if self._made is None:
+                self._made = clickhouse_connect.get_client(pool_mgr=self._pool, **self._options)
+            return self._made
+
+    def _select(
+        self, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+    ) -> tuple[tuple[str, ...], list[Row]]:
+        with self._typed():
+            result = self._client().query(sql, dict(parameters or {}), settings=dict(settings or {}))
+            return tuple(result.column_names), [tuple(row) for row in result.result_rows]
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            raise typed(error, self.url) from error
+
+
+def writer(settings: Settings) -> Store:
+    """The client that may write."""
+    return Store(
+        settings.clickhouse_url,
+        _writing(settings),
+        database=settings.database,
+        settings=_ONE_BLOCK,
+        timeout=_WRITE_SECONDS,
+    )
+
+
+def administrator(settings: Settings) -> Store:
+    """The same user in no database, to make ours with."""
+    return Store(settings.clickhouse_url, _writing(settings), database=None, settings={}, timeout=_WRITE_SECONDS)
+
+
+def reader(settings: Settings) -> Store:
+    """The client that may only read, with a limit of ``READ_SECONDS`` and ``MOST_RESULT_ROWS`` a query.
+
+    It is the read-only user where that has a password (so that the migrations made it), else the writing user held to
+    reading.
+    """
+    password = settings.clickhouse_reader_password.get_secret_value()
+    return Store(
+        settings.clickhouse_url,
+        (settings.clickhouse_reader, password) if password else _writing(settings),
+        database=settings.database,
+        settings=_READ_LIMITS,
+        timeout=READ_SECONDS + 5,
+    )
+
+
+def _writing(settings: Settings) -> tuple[str, str]:
+    return settings.clickhouse_user, settings.clickhouse_password.get_secret_value()
+
+
+def reachable(store: Store) -> str | None:
+    """None where ``store`` answers, else what is wrong, in a sentence."""
+    try:
+        store.ping()
+    except StoreError as error:
+        return str(error)
+    return None
+
+
+def _dsn(url: str) -> str:
+    """The driver's form of ClickHouse's address; a URL without scheme is plain HTTP."""
+    return url if "://" in url else f"http://{url}"
