@@ -1,0 +1,36 @@
+"""Every generated document: its path in the repository and the function that gives its text."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from milepost.contracts.catalogue import EVENT_TYPES
+from milepost.docs import asyncapi, events, schemas
+
+Render = Callable[[], str]
+
+GENERATED: dict[str, Render] = {
+    "docs/events.md": events.render,
+    "docs/asyncapi.yaml": asyncapi.render,
+    **{f"docs/schemas/{name}.json": partial(schemas.render, kind) for name, kind in EVENT_TYPES.items()},
+}
+"""Path relative to the repository's root → the text that belongs there, UTF-8, ending in a newline."""
+
+
+def write(root: Path) -> list[str]:
+    """Write every generated document under ``root``; returns the paths that changed."""
+    changed = stale(root)
+    for path in changed:
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(GENERATED[path](), encoding="utf-8")
+    return changed
+
+
+def stale(root: Path) -> list[str]:
+    """Paths under ``root`` whose file is absent or says something else than its definition."""
+    return [path for path, render in GENERATED.items() if _text(root / path) != render()]
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
