@@ -17,7 +17,7 @@ QUICK, ROUND = "quick", "round"
 """The two fleets: bikes on short trips, vans on long rounds."""
 
 VEHICLES = {QUICK: ("bike", "cargo-bike", "scooter"), ROUND: ("van", "car")}
-SLOT = {QUICK: 20 * MINUTE, ROUND: 2 * HOUR}
+SLOT = {QUICK: 18 * MINUTE, ROUND: 2 * HOUR}
 STOPS = {QUICK: 3, ROUND: 16}
 SHIFTS = (
     (6 * HOUR, 8 * HOUR),
@@ -79,13 +79,13 @@ class City:
     def _hub(self, draws: Draws, number: int, orders_per_day: float) -> Hub:
         name = f"hub-{number:02d}"
         lat, lon = 52.40 + draws.random() * 0.2, 13.2 + draws.random() * 0.4
-        quick_share = 0.8 if self.always_open else LEVEL_WEIGHTS[0]
+        quick_share = 1.0 if self.always_open else LEVEL_WEIGHTS[0]
         couriers = {}
-        for fleet, share, a_day in ((QUICK, quick_share, 34.0), (ROUND, 1 - quick_share, 36.0)):
+        for fleet, share, a_day in ((QUICK, quick_share, 17.0), (ROUND, 1 - quick_share, 24.0)):
             count = max(5, int(orders_per_day * share / a_day) + 1)
             couriers[fleet] = tuple(self._courier(draws, name, fleet, index) for index in range(count))
         zones = tuple(f"zone-{number:02d}{letter}" for letter in "abcdefgh"[: 3 + draws.below(5)])
-        return Hub(name, zones, couriers, 0.85 + draws.random() * 0.4, lat, lon)
+        return Hub(name, zones, couriers, (0.7 if self.always_open else 0.85) + draws.random() * 0.4, lat, lon)
 
     def _courier(self, draws: Draws, hub_id: str, fleet: str, index: int) -> Courier:
         start, length = (0, DAY) if self.always_open else SHIFTS[index % len(SHIFTS)]
@@ -98,7 +98,7 @@ class City:
             vehicle_id=f"{draws.pick(VEHICLES[fleet])}-{hub_id[4:]}-{index + 1:03d}",
             hub_id=hub_id,
             fleet=fleet,
-            shift_start=start,
+            shift_start=start + draws.below(20) * MINUTE,
             shift_length=length,
             skew=skew,
         )

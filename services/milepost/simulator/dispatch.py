@@ -42,7 +42,7 @@ class Dispatcher:
         length = SLOT[fleet]
         leg = length * 8 // 10 // STOPS[fleet]
         jitter = self._draws.minutes(
-            (-2, 0, 0.5, 1, 2, 4, 9, 20) if fleet == "quick" else (-6, -1, 0, 2, 5, 10, 20, 55)
+            (-2, -1, 0, 1, 2, 3, 6, 15) if fleet == "quick" else (-12, -5, -1, 0, 2, 6, 12, 40)
         )
         stop_at = departs + 3 * MINUTE + leg * taken + int(leg * 0.7 * hub.pace) + jitter
         route_id = f"route-{courier.courier_id[8:]}-{departs // MINUTE:x}"

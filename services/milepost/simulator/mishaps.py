@@ -42,24 +42,29 @@ def afflict(draws: Draws, story: "Story") -> None:
         facts.append(promises.change(draws, at, (None, placed.promised_until), draws.pick(("customer", "merchant"))))
     if done is not None and draws.chance(0.001):
         facts.append(
-            promises.change(draws, done + draws.minutes((0.1, 5, 30)), (None, placed.promised_until), "customer")
+            promises.change(
+                draws,
+                done + (0 if draws.chance(0.2) else draws.minutes((0.1, 5, 30))),
+                (None, placed.promised_until),
+                "customer",
+            )
         )
     if draws.chance(0.03):
         _cancel_under_way(draws, story)
     elif late and draws.chance(0.08):
         _cancel_after_deadline(draws, story, done)
     elif done is not None and draws.chance(0.002):
-        facts.append(_cancellation(draws, done + draws.minutes((0, 0.1, 10, 600))))
+        facts.append(_cancellation(draws, done + (0 if draws.chance(0.1) else draws.minutes((0.1, 10, 600)))))
     if handed and draws.chance(0.015):
         facts.append(
             Returned(
                 at=max(fact.at for fact in handed) + draws.minutes((60, 1500, 9000)),
                 disposition="after_delivery",
-                reason_code=draws.pick((None, "wrong_item", "changed_mind")),
+                reason_code=draws.pick((None, "damaged", "other")),
             )
         )
     if draws.chance(0.0008) and handed:
-        facts.append(Lost(at=max(placed.at, handed[0].at - draws.minutes((10, 60))), reason_code="misplaced"))
+        facts.append(Lost(at=max(placed.at, handed[0].at - draws.minutes((10, 60))), reason_code="missing_parcel"))
     _say_twice(draws, story)
 
 

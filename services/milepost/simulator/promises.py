@@ -14,13 +14,14 @@ def _up_to(moment: int, step: int) -> int:
 
 def promise(draws: Draws, level: str, placed: int, *, always_open: bool) -> Window:
     """The window first promised for an order of ``level`` placed at ``placed``."""
+    midnight = (placed + LOCAL_OFFSET) // DAY * DAY - LOCAL_OFFSET
     if level == "express":
-        until = _up_to(placed + (30 + 5 * draws.below(13)) * MINUTE, 5 * MINUTE)
+        begin = placed + 5 * MINUTE if always_open else _opening(placed, midnight)
+        until = _up_to(begin + (40 + 5 * draws.below(10)) * MINUTE, 5 * MINUTE)
         return (until - 20 * MINUTE if draws.chance(0.4) else None), until
     if always_open:
         until = _up_to(placed + 90 * MINUTE, 15 * MINUTE)
         return (until - HOUR if draws.chance(0.7) else None), until
-    midnight = (placed + LOCAL_OFFSET) // DAY * DAY - LOCAL_OFFSET
     if level == "same_day":
         if placed - midnight < 16 * HOUR:
             until = max(midnight + (18 + draws.below(4)) * HOUR, _up_to(placed + 3 * HOUR, HOUR))
@@ -32,6 +33,13 @@ def promise(draws: Draws, level: str, placed: int, *, always_open: bool) -> Wind
         return since, since + 2 * HOUR
     until = midnight + (1 + draws.below(2)) * DAY + 20 * HOUR
     return (until - 10 * HOUR if draws.chance(0.2) else None), until
+
+
+def _opening(placed: int, midnight: int) -> int:
+    """When work on an express order begins: at once by day, in the morning for what comes at night."""
+    if placed - midnight > 21 * HOUR:
+        return midnight + DAY + 7 * HOUR
+    return max(placed, midnight + 7 * HOUR)
 
 
 def change(draws: Draws, at: int, current: Window, requested_by: str) -> PromiseChanged:

@@ -10,6 +10,7 @@ from milepost.simulator.life import (
     Arrived,
     Assigned,
     AttemptFailed,
+    Cost,
     Delivered,
     Departed,
     EtaUpdated,
@@ -25,11 +26,14 @@ from milepost.simulator.life import (
 
 CODE_WEIGHTS = cumulate((40, 8, 10, 8, 6, 4, 4, 5, 4, 7, 4))
 PREPARE = {
-    "express": (1, 3, 4, 6, 8, 11, 18, 45),
+    "express": (1, 2, 3, 4, 5, 7, 10, 30),
     "same_day": (5, 12, 20, 30, 45, 70, 110, 240),
     "scheduled": (10, 25, 45, 80, 140, 240, 420, 700),
     "standard": (10, 40, 80, 140, 240, 420, 700, 1300),
 }
+
+MOVEMENTS = (Ready, Assigned, Unassigned, PickedUp, Departed, Arrived, AttemptFailed, Delivered, Returned, Lost)
+"""Facts of which the order among all of them matters."""
 
 
 class Story:
@@ -59,6 +63,8 @@ class Storyteller:
         self._city = city
         self._draws = Draws(f"{seed}/stories")
         self._dispatcher = Dispatcher(self._draws)
+        # A live city shows a service that mostly keeps its word, so that breaking it stands out.
+        self._calm = city.always_open
         self._weather: dict[tuple[str, int], float] = {}
 
     def tell(self, order_id: str, at: int) -> Story:
@@ -112,6 +118,8 @@ class Storyteller:
 
     def _storm(self, hub: Hub, at: int) -> float:
         """How much a hub's day is slowed at ``at``: rarely, and then for hours."""
+        if self._calm:
+            return 1.0
         key = (hub.hub_id, at // (4 * HOUR))
         if key not in self._weather:
             self._weather[key] = self._draws.pick((1.5, 2.0, 3.0)) if self._draws.chance(0.06) else 1.0
@@ -122,14 +130,16 @@ class Storyteller:
         if draws.chance(0.004):
             return  # silence from the start
         pace = hub.pace * self._storm(hub, placed.at)
-        ready = placed.at + draws.minutes(PREPARE[level], pace if level == "express" else 1.0)
+        ready = placed.at + draws.minutes(
+            PREPARE[level], pace if level == "express" else 0.3 if self._city.always_open else 1.0
+        )
         if draws.chance(0.96):
             facts.append(Ready(at=ready, parcels=placed.parcels if draws.chance(0.3) else ()))
             if draws.chance(0.004):
                 facts.append(Ready(at=ready + draws.minutes((1, 5, 20))))
         if draws.chance(0.003):
             return
-        fleet = QUICK if level == "express" else ROUND
+        fleet = QUICK if level == "express" or self._city.always_open else ROUND
         lead = 20 * MINUTE if fleet == QUICK else 2 * HOUR
         earliest = ready + draws.minutes((0.5, 1, 2, 4, 8))
         if window[0] is not None:
@@ -152,7 +162,7 @@ class Storyteller:
                     story.facts.append(
                         Lost(
                             at=trip.stop_at + draws.minutes((60, 600, 3000)),
-                            reason_code="theft",
+                            reason_code="other",
                             parcels=tuple(waiting),
                         )
                     )
@@ -169,7 +179,7 @@ class Storyteller:
                         Returned(
                             at=back,
                             disposition="to_sender",
-                            reason_code="undeliverable" if draws.chance(0.6) else None,
+                            reason_code=draws.pick(("refused", "address", "other")) if draws.chance(0.6) else None,
                             parcels=tuple(waiting),
                         )
                     )
@@ -235,7 +245,7 @@ class Storyteller:
         skew = courier.skew
         at = trip.stop_at if storm == 1.0 else trip.departs + int((trip.stop_at - trip.departs) * storm)
         parcels = tuple(waiting) if waiting and draws.chance(0.7) else ()
-        if draws.chance(0.025 * storm):
+        if draws.chance(0.01 if self._calm else 0.025 * storm):
             code = "weather" if storm > 1 else draws.pick(NEVER_REACHED_CODES)
             facts.append(
                 AttemptFailed(at=at, skew=skew, reason_code=code, courier_id=_named(draws, courier), parcels=parcels)
@@ -244,7 +254,7 @@ class Storyteller:
         if draws.chance(0.93):
             facts.append(Arrived(at=at, skew=skew, courier_id=_named(draws, courier), parcels=parcels))
         at += draws.minutes((0.3, 0.8, 1.5, 2.5, 4, 8))
-        if draws.chance(0.075):
+        if draws.chance(0.035 if self._calm else 0.075):
             code = DOOR_CODES[draws.weighted(CODE_WEIGHTS)]
             facts.append(
                 AttemptFailed(at=at, skew=skew, reason_code=code, courier_id=_named(draws, courier), parcels=parcels)
@@ -307,12 +317,13 @@ def _packed(placed: Placed, handed: list[str]) -> list[tuple[str, int]]:
 
 
 def _keep_moments_apart(story: Story) -> None:
-    """Report device times, and give every fact of the order a moment of its own, so that nothing hangs on a tie."""
+    """Report device times, and let no two facts that compete tell the same moment, so that nothing hangs on a tie."""
     for report in (story.facts, story.false_reports, story.stray_tests):
         for fact in report:
             fact.at += fact.skew
-    taken: set[int] = set()
+    taken: set[tuple[object, int]] = set()
     for fact in story.facts:
-        while fact.at in taken:
+        among: object = None if isinstance(fact, MOVEMENTS) else fact.cost_id if isinstance(fact, Cost) else type(fact)
+        while (among, fact.at) in taken:
             fact.at += 1
-        taken.add(fact.at)
+        taken.add((among, fact.at))
