@@ -1,0 +1,204 @@
+"""The ClickHouse engine in this process: statements in, bytes out. Every call blocks; call it from a thread."""
+
+import fcntl
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from milepost.embedded.clickhouse_request import BadRequestError, Request
+
+STREAMED = frozenset(
+    {"Native", "RowBinary", "TabSeparated", "TSV", "CSV", "JSONEachRow", "JSONCompactEachRow", "Values"}
+)
+"""Formats without a header or footer, whose blocks can be sent one by one as the engine makes them."""
+
+ROWS_OF_ONE_INSERT = 2_000_000
+_DEFAULTS = "implicit_select = 0"
+_INSERT_DEFAULTS = (
+    f"{_DEFAULTS}, max_insert_block_size = {ROWS_OF_ONE_INSERT}, min_insert_block_size_rows = {ROWS_OF_ONE_INSERT}, "
+    "min_insert_block_size_bytes = 8589934592, max_insert_threads = 1"
+)
+_CODE = re.compile(r"Code: (\d+)\. ?")
+_SELECT = re.compile(r"^(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
+_FILE_FUNCTION = re.compile(r"\bfile\s*\(", re.IGNORECASE)
+_BYTES_AT_ONCE = 1 << 20
+
+
+class EngineError(RuntimeError):
+    """What the engine refused, in its own words; ``code`` is ClickHouse's number for it."""
+
+    def __init__(self, message: str) -> None:
+        start = message.find("Code: ")
+        text = message[start:] if start > 0 else message
+        super().__init__(text)
+        found = _CODE.search(text)
+        self.code = int(found[1]) if found else 1002
+
+
+class Answer:
+    """The result of a statement: ``chunks`` yields its bytes; ``summary`` is complete once they are drained."""
+
+    def __init__(self, chunks: Iterator[bytes], summary: dict[str, str]) -> None:
+        self.chunks = chunks
+        self.summary = summary
+
+    @property
+    def summary_header(self) -> str:
+        """The summary as the value of ``X-ClickHouse-Summary``."""
+        return json.dumps(self.summary)
+
+
+class Engine:
+    """One data path, opened by this process alone. Safe to use from many threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open ``folder``, making it if need be.
+
+        Raises:
+            RuntimeError: another process has it open.
+        """
+        # The zone must stand before the engine is loaded: it reads it once.
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder / "milepost.lock")
+        self._path = str(folder / "engine")
+        from chdb.state.sqlitelike import Connection
+
+        self._connection_type = Connection
+        self._classify = threading.Lock()
+        # While one connection is open the engine stays loaded, and opening another costs 0.2 ms.
+        self._first = Connection(self._path)
+        self.version = self._first.query("SELECT version()", "TabSeparated").bytes().decode().strip()
+
+    def close(self) -> None:
+        """Let the data path go."""
+        self._first.close()
+        self._lock.close()
+
+    def run(self, request: Request) -> Answer:
+        """Run one statement.
+
+        Raises:
+            EngineError: the engine refused it.
+            BadRequestError: several statements at once, or a write where only reading is allowed.
+        """
+        # A connection of its own for every statement: on a shared one an insert waits behind a query, and what a failed
+        # query had already put out is prefixed to the next one's result.
+        connection = self._connection_type(self._path)
+        try:
+            kind = self._check(connection, request)
+            self._set_up(connection, request)
+            if request.insert_format:
+                answer = self._insert(connection, request)
+            elif kind == "READ_ONLY" and request.output_format in STREAMED and _SELECT.match(request.statement):
+                return Answer(self._streamed(connection, request), {})
+            else:
+                answer = self._whole(connection, request)
+        except BadRequestError:
+            connection.close()
+            raise
+        except RuntimeError as error:
+            connection.close()
+            raise EngineError(str(error)) from error
+        connection.close()
+        return answer
+
+    def _check(self, connection: Any, request: Request) -> str:
+        if request.insert_format:
+            if request.readonly:
+                raise _readonly()
+            return "MUTATING"
+        with self._classify:
+            told = self._first._conn.classify_query(request.statement)
+        if told["statement_count"] > 1:
+            raise BadRequestError(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
+        kind: str = told["query_class"].name
+        # The engine's own read-only mode lets a query write a file or read one of the machine's.
+        if request.readonly and (kind != "READ_ONLY" or _FILE_FUNCTION.search(request.statement)):
+            raise _readonly()
+        return kind
+
+    def _set_up(self, connection: Any, request: Request) -> None:
+        connection.query(f"SET {_INSERT_DEFAULTS if request.insert_format else _DEFAULTS}")
+        if request.settings:
+            connection.query(
+                "SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in request.settings.items())
+            )
+        if request.database:
+            connection.query(f"USE {_backquoted(request.database)}")
+        if request.readonly:
+            connection.query(f"SET readonly = {request.readonly}")
+
+    def _insert(self, connection: Any, request: Request) -> Answer:
+        insert = connection.send_insert(request.statement, format=request.insert_format)
+        for chunk in request.data:
+            for start in range(0, len(chunk), _BYTES_AT_ONCE):
+                insert.append(chunk[start : start + _BYTES_AT_ONCE])
+        written = insert.finish()
+        return Answer(
+            iter(()),
+            {
+                "read_rows": str(written.rows_written),
+                "read_bytes": str(written.bytes_written),
+                "written_rows": str(written.rows_written),
+                "written_bytes": str(written.bytes_written),
+                "elapsed_ns": str(int(written.elapsed * 1e9)),
+            },
+        )
+
+    def _whole(self, connection: Any, request: Request) -> Answer:
+        result = connection.query(request.statement, request.output_format, params=dict(request.parameters))
+        written = result.rows_written()
+        summary = {
+            "read_rows": str(result.storage_rows_read()),
+            "read_bytes": str(result.storage_bytes_read()),
+            "written_rows": str(written),
+            "written_bytes": str(result.bytes_written()),
+            "result_rows": str(result.rows_read()),
+            "elapsed_ns": str(int(result.elapsed() * 1e9)),
+        }
+        return Answer(iter((result.bytes(),)), summary)
+
+    def _streamed(self, connection: Any, request: Request) -> Iterator[bytes]:
+        try:
+            stream = connection.send_query(request.statement, request.output_format, params=dict(request.parameters))
+            gathered = bytearray()
+            for block in stream:
+                gathered += block.bytes()
+                if len(gathered) >= _BYTES_AT_ONCE:
+                    yield bytes(gathered)
+                    gathered.clear()
+            if gathered:
+                yield bytes(gathered)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from error
+        finally:
+            connection.close()
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _backquoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _readonly() -> BadRequestError:
+    return BadRequestError(164, "READONLY", "Cannot execute query in readonly mode")
+
+
+def _locked(path: Path) -> IO[str]:
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise RuntimeError(f"another process has {path.parent} open") from error
+    return handle

@@ -1,0 +1,105 @@
+"""A real Kafka broker (KRaft, one node) run from its published jars."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+from milepost.embedded import jvm
+from milepost.settings import Service, Settings
+
+HEAP = ("-Xms128m", "-Xmx512m")
+_FORMAT_SECONDS = 60
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+log.dirs={log_folder}
+num.network.threads=2
+num.io.threads=4
+num.recovery.threads.per.data.dir=2
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+"""
+
+
+def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Make ``folder`` ready for a broker on the settings' ports and give the command that starts it.
+
+    The command is a plain argv: the same one restarts the broker on the same data after any kind of end.
+
+    Raises:
+        JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
+        subprocess.CalledProcessError: the storage could not be formatted.
+    """
+    jars = jvm.classpath(say)
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    storage = folder / "log"
+    if not (storage / "meta.properties").exists():
+        _format(folder, storage, settings, jars)
+    properties.write_text(_properties(storage, settings))
+    return [*_java(jars, folder), "kafka.Kafka", str(properties)]
+
+
+def _format(folder: Path, storage: Path, settings: Settings, jars: list[Path]) -> None:
+    fresh = folder / "log.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(storage, ignore_errors=True)
+    properties = folder / "format.properties"
+    properties.write_text(_properties(fresh, settings))
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", str(properties)]
+    subprocess.run(
+        [*_java(jars, folder), "kafka.tools.StorageTool", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=_FORMAT_SECONDS,
+    )
+    # Renamed only when whole, so that an end in the middle of it leaves nothing that looks formatted.
+    fresh.rename(storage)
+
+
+def _properties(storage: Path, settings: Settings) -> str:
+    return _PROPERTIES.format(
+        port=settings.port_of(Service.KAFKA),
+        controller_port=settings.port_of(Service.KAFKA_CONTROLLER),
+        log_folder=storage,
+    )
+
+
+def _java(jars: list[Path], folder: Path) -> list[str]:
+    return [
+        str(jvm.java()),
+        *HEAP,
+        "-XX:+UseSerialGC",
+        "-XX:-UsePerfData",
+        "-Djava.awt.headless=true",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+        f"-Dkafka.logs.dir={folder}",
+        "-cp",
+        os.pathsep.join(str(jar) for jar in jars),
+    ]
