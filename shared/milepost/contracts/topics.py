@@ -12,6 +12,8 @@ class Topic:
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     compacted: bool = False
+    partitioned: bool = False
+    """As many partitions as the installation decides, by the key of an order; else one."""
 
 
 LIFECYCLE = Topic(
@@ -19,6 +21,7 @@ LIFECYCLE = Topic(
     description="Every event of every order as a structured CloudEvent, keyed by its subject.",
     producers=("orders", "dispatch", "deliveries", "feedback", "costs"),
     consumers=("processor",),
+    partitioned=True,
 )
 DEAD_LETTERS = Topic(
     name="milepost.dead-letters.v1",
@@ -31,6 +34,7 @@ SLA = Topic(
     description="The life of each SLA: at risk, breached, resolved. Reserved; nothing writes it yet.",
     producers=(),
     consumers=(),
+    partitioned=True,
 )
 POLICIES = Topic(
     name="milepost.policies.v1",

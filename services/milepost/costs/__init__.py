@@ -1,0 +1,1 @@
+"""The costs service: money spent on orders, routes, couriers and hubs."""

@@ -1,0 +1,1 @@
+"""The dispatch service: orders made ready, assigned to couriers, sent out."""

@@ -1,0 +1,1 @@
+"""Who may call: API keys kept as hashes, and what each of them is allowed."""

@@ -1,0 +1,1 @@
+"""Kafka: the producer of the edge, and the topics."""

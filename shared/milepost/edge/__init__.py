@@ -1,0 +1,1 @@
+"""What every HTTP service of Milepost is built on: the app factory, problems, limits, credentials."""

@@ -1,0 +1,72 @@
+"""The factory every edge service is made by: one app, five services."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from milepost.bus.producer import Publisher
+from milepost.contracts.topics import LIFECYCLE
+from milepost.edge.body import BodyReader
+from milepost.edge.credentials import Gate
+from milepost.edge.desk import Desk
+from milepost.edge.events import events_router
+from milepost.edge.forms import Form, forms_router
+from milepost.edge.meters import EdgeMeters
+from milepost.edge.problems import add_problem_handlers
+from milepost.settings import Service, Settings, load
+
+READY_SECONDS = 2.0
+
+
+def create_edge(service: Service, forms: Sequence[Form], settings: Settings | None = None) -> FastAPI:
+    """The HTTP service ``service``: events of any type, its own REST ``forms``, health, metrics and documentation.
+
+    It starts without a broker and publishes as soon as there is one; ``/readyz`` says what is missing.
+    """
+    settings = settings or load()
+    publisher = Publisher(settings.kafka_servers, LIFECYCLE.name, settings.publish_timeout_seconds)
+    meters = EdgeMeters()
+    gate = Gate(settings)
+    desk = Desk(settings, gate, BodyReader(settings.max_body_bytes), publisher, meters)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await publisher.start()
+        try:
+            yield
+        finally:
+            await publisher.stop()
+
+    app = FastAPI(title=f"Milepost {service.value}", version="1", lifespan=lifespan, redoc_url=None)
+    app.state.desk = desk
+    add_problem_handlers(app)
+    app.include_router(events_router(desk))
+    app.include_router(forms_router(service, forms, desk))
+
+    @app.get("/healthz", tags=["operation"], summary="Alive")
+    async def healthz() -> Response:
+        return JSONResponse({"status": "alive", "service": service.value})
+
+    @app.get("/readyz", tags=["operation"], summary="Able to do its work; says what is missing")
+    async def readyz() -> Response:
+        missing = [fault for fault in (await _broker_fault(publisher), gate.fault) if fault]
+        return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
+    async def metrics(_request: Request) -> Response:
+        meters.broker_up.set(publisher.fault is None)
+        return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+async def _broker_fault(publisher: Publisher) -> str | None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await publisher.check()
+    except TimeoutError:
+        return "the broker does not answer"

@@ -1,0 +1,71 @@
+"""What every route of an edge service does with events: admit the sender, read, check, publish, count."""
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+import msgspec
+from starlette.requests import Request
+
+from milepost.access.keys import Credential, Right
+from milepost.bus.producer import Publisher, PublishError
+from milepost.edge.body import BodyReader
+from milepost.edge.credentials import Gate
+from milepost.edge.intake import Intake
+from milepost.edge.meters import ACCEPTED, REFUSED, EdgeMeters
+from milepost.edge.problems import ProblemError
+from milepost.settings import Settings
+
+RETRY_SECONDS = 2
+_EVENTS_A_TURN = 500
+
+
+class Desk:
+    """The parts of a running edge service, and the way of an event through them."""
+
+    def __init__(
+        self, settings: Settings, gate: Gate, reader: BodyReader, publisher: Publisher, meters: EdgeMeters
+    ) -> None:
+        self.settings = settings
+        self.publisher = publisher
+        self.meters = meters
+        self._gate = gate
+        self._reader = reader
+
+    def sender(self, request: Request) -> Credential:
+        """Who sends, with the right to. Raises ``ProblemError`` 401 or 403."""
+        return self._gate.admit(request, Right.WRITE)
+
+    async def body(self, request: Request) -> bytes:
+        """The request's body within all limits. Raises ``ProblemError``."""
+        return await self._reader.read(request)
+
+    async def check(self, sender: Credential, events: list[bytes | msgspec.Raw]) -> Intake:
+        """Every event taken or refused; nothing is published yet."""
+        intake = Intake(self.settings.currency, sender, datetime.now(UTC))
+        for index, raw in enumerate(events):
+            intake.add(index, raw)
+            if index % _EVENTS_A_TURN == _EVENTS_A_TURN - 1:
+                await asyncio.sleep(0)
+        return intake
+
+    async def publish(self, intake: Intake) -> None:
+        """Put the taken events on the topic, acknowledged. Raises ``ProblemError`` 503: send the same again."""
+        if not intake.records:
+            return
+        began = time.perf_counter()
+        try:
+            await self.publisher.publish(intake.records)
+        except PublishError as error:
+            detail = f"{error}; nothing is confirmed, send the same request again"
+            raise ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)}) from error
+        self.meters.publish_seconds.observe(time.perf_counter() - began)
+
+    def count(self, intake: Intake, *, published: bool) -> None:
+        """Count the outcome of a request that was answered."""
+        if published:
+            for name, number in Counter(intake.types).items():
+                self.meters.count(name, ACCEPTED, number)
+        for name, number in Counter(refused.type for refused in intake.refused).items():
+            self.meters.count(name, REFUSED, number)

@@ -1,0 +1,62 @@
+"""`POST /v1/events`: CloudEvents of any type, one or many, in every mode of the HTTP binding."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from milepost.contracts.event import Fault
+from milepost.edge.cloudevents import events_in, media_type
+from milepost.edge.desk import Desk
+from milepost.edge.intake import Intake
+from milepost.edge.problems import ProblemError, problem
+
+_ERRORS_SHOWN = 20
+
+
+def events_router(desk: Desk) -> APIRouter:
+    """The route, on ``desk``."""
+    router = APIRouter()
+
+    async def post_events(request: Request) -> Response:
+        sender = desk.sender(request)
+        atomic = _flag(request, "atomic")
+        media_type(request.headers)
+        body = await desk.body(request)
+        events, batch = events_in(request.headers, body, desk.settings.max_batch_events)
+        intake = await desk.check(sender, events)
+        if not batch and intake.refused and intake.refused[0].reason == "not_json":
+            raise ProblemError(400, "the body is not JSON", faults=intake.refused[0].errors)
+        if intake.refused and (atomic or not intake.records):
+            desk.count(intake, published=False)
+            return _none_taken(intake, batch)
+        await desk.publish(intake)
+        desk.count(intake, published=True)
+        return Response(
+            msgspec.json.encode(intake.answer()),
+            207 if intake.refused else 202,
+            media_type="application/json",
+        )
+
+    router.add_api_route("/v1/events", post_events, methods=["POST"], response_class=Response)
+    return router
+
+
+def _flag(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "false").lower()
+    if value in ("true", "1", "yes"):
+        return True
+    if value in ("false", "0", "no"):
+        return False
+    raise ProblemError(422, f"{name} is true or false", faults=[Fault(f"/query/{name}", "must be true or false")])
+
+
+def _none_taken(intake: Intake, batch: bool) -> Response:
+    answer: dict[str, Any] = {**intake.answer(), "accepted": 0}
+    faults = [
+        Fault(f"/{refused.index}{fault.pointer}" if batch else fault.pointer, fault.detail)
+        for refused in intake.refused[:_ERRORS_SHOWN]
+        for fault in refused.errors
+    ]
+    return problem(422, "none of the events was taken", faults=faults[:_ERRORS_SHOWN], extra=answer)

@@ -1,0 +1,31 @@
+"""Running an HTTP service in the foreground."""
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE_SECONDS = 5
+
+
+def serve(app: ASGIApp, host: str, port: int) -> None:
+    """Serve ``app`` until SIGINT or SIGTERM; requests under way get ``GRACE_SECONDS`` to end.
+
+    Forwarding headers are not believed: who calls decides what they may do.
+    """
+    uvicorn.Server(config(app, host, port)).run()
+
+
+def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
+    """How every HTTP service of Milepost is served."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
