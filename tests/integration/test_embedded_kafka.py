@@ -45,13 +45,13 @@ def test_acknowledged_records_survive_kill_9_and_other_ports(start_platform: Cal
 
     own.kill("kafka")
     moved = own.settings.model_copy(update={"port_base": own.settings.port_base + 2})
-    argv = kafka.prepare(own.data / "kafka", moved)
+    argv = kafka.argv(own.data / "kafka")
     own.add(Part("kafka", tuple(argv), moved.port_of(Service.KAFKA), environment=environment(moved)))
     own.start("kafka")
     assert consume(moved.kafka_servers, 1500) == list(range(1500))
 
 
-def test_the_command_is_the_same_at_every_start(platform: Platform, tmp_path: Path) -> None:
+def test_storage_is_formatted_once(platform: Platform, tmp_path: Path) -> None:
     first = kafka.prepare(tmp_path / "kafka", platform.settings)
     cluster = (tmp_path / "kafka" / "log" / "meta.properties").read_text()
     assert kafka.prepare(tmp_path / "kafka", platform.settings) == first

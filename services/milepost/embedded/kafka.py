@@ -1,15 +1,21 @@
-"""A real Kafka broker (KRaft, one node) run from its published jars."""
+"""A real Kafka broker (KRaft, one node) run from its published jars.
 
+``python -m milepost.embedded.kafka --data DIR`` fetches what is missing, formats the storage once, becomes the broker.
+"""
+
+import argparse
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 from milepost.embedded import jvm
-from milepost.settings import Service, Settings
+from milepost.embedded.process import ANNOUNCED, leash
+from milepost.settings import Service, Settings, load
 
 HEAP = ("-Xms128m", "-Xmx512m")
 _FORMAT_SECONDS = 60
@@ -37,15 +43,21 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-broker.session.timeout.ms=6000
-broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 """
 
 
-def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Make ``folder`` ready for a broker on the settings' ports and give the command that starts it.
+def argv(folder: Path) -> list[str]:
+    """The command that runs the broker on ``folder``; the same one restarts it after any kind of end.
 
-    The command is a plain argv: the same one restarts the broker on the same data after any kind of end.
+    Its ports come from the ``MILEPOST_*`` variables of the process's environment.
+    """
+    return [sys.executable, "-m", "milepost.embedded.kafka", "--data", str(folder.resolve())]
+
+
+def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Make ``folder`` ready for a broker on the settings' ports and give the Java command that starts it.
 
     Raises:
         JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
@@ -71,7 +83,7 @@ def _format(folder: Path, storage: Path, settings: Settings, jars: list[Path]) -
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", str(properties)]
     subprocess.run(
-        [*_java(jars, folder), "kafka.tools.StorageTool", *arguments],
+        [*leash(), *_java(jars, folder), "kafka.tools.StorageTool", *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -103,3 +115,21 @@ def _java(jars: list[Path], folder: Path) -> list[str]:
         "-cp",
         os.pathsep.join(str(jar) for jar in jars),
     ]
+
+
+def main() -> None:
+    """Run as ``python -m milepost.embedded.kafka``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        command = prepare(arguments.data, load(), lambda line: print(f"{ANNOUNCED}{line}", flush=True))
+    except (jvm.JavaNotFoundError, jvm.JarsNotFoundError) as error:
+        sys.exit(f"kafka: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"kafka: the storage cannot be formatted: {error.stderr}")
+    os.execv(command[0], command)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

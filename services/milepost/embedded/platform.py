@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,8 @@ from milepost.settings import Service, Settings
 
 KAFKA = "kafka"
 CLICKHOUSE = "clickhouse"
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
+# The first start on a machine fetches the broker's jars.
 
 
 class Platform:
@@ -38,9 +38,9 @@ class Platform:
     ) -> None:
         self.stop()
 
-    def start_infrastructure(self, say: Callable[[str], None] = lambda _: None) -> None:
+    def start_infrastructure(self) -> None:
         """Start both and wait until they answer; stops what it started where one of them does not."""
-        self._parts = {part.name: part for part in infrastructure(self.data, self.settings, say)}
+        self._parts = {part.name: part for part in infrastructure(self.data, self.settings)}
         try:
             for name in self._parts:
                 self.start(name, wait=False)
@@ -99,13 +99,14 @@ class Platform:
             stop(process, self._parts[name].stop_seconds)
 
 
-def infrastructure(data: Path, settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[Part]:
-    """Kafka and ClickHouse as parts, their folders made ready; ``say`` hears what has to be fetched."""
-    variables = environment(settings)
+def infrastructure(data: Path, settings: Settings) -> list[Part]:
+    """Kafka and ClickHouse as parts."""
+    # The base is always told, so that a MILEPOST_PORT_BASE of whoever starts this changes nothing.
+    variables = {**environment(settings), "MILEPOST_PORT_BASE": str(settings.port_base)}
     return [
         Part(
             KAFKA,
-            tuple(kafka.prepare(data / "kafka", settings, say)),
+            tuple(kafka.argv(data / "kafka")),
             settings.port_of(Service.KAFKA),
             environment=variables,
         ),

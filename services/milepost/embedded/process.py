@@ -10,11 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from milepost.settings import Settings
 
 LOG_BYTES = 8 * 1024 * 1024
 """A part's log is cut when it is larger; the cut-off half is kept beside it."""
+
+ANNOUNCED = "milepost: "
+"""A log line that begins so is worth showing to whoever waits for the part."""
 
 _LEASH = Path(__file__).with_name("leash.py")
 _PROBE_SECONDS = 2.0
@@ -59,16 +63,26 @@ def spawn(part: Part, log: Path) -> subprocess.Popen[bytes]:
     It dies with the thread that called this, however that ends.
     """
     cut(log)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")}
     with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *part.argv],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**inherited, **part.environment},
-            start_new_session=True,
-        )
+        return launch(part, out)
+
+
+def launch(part: Part, out: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start ``part`` like ``spawn``, both outputs to ``out``, or to this process's own where it is None."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")}
+    return subprocess.Popen(
+        [*leash(), *part.argv],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=None if out is None else subprocess.STDOUT,
+        env={**inherited, **part.environment},
+        start_new_session=True,
+    )
+
+
+def leash() -> list[str]:
+    """What a command is prefixed with so that it dies with the thread that starts it."""
+    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
 
 
 def is_ready(part: Part) -> bool:
