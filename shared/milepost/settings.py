@@ -54,10 +54,19 @@ EDGE_SERVICES = (
 MAX_EMBEDDED_WORKERS = PORT_OFFSETS[Service.CLICKHOUSE] - PORT_OFFSETS[Service.PROCESSOR]
 
 
-class Settings(BaseSettings):
-    """What an installation decides; each field is the variable ``MILEPOST_<FIELD>``."""
+SECRETS_FOLDER = Path("/run/secrets")
+"""Where a container's secrets are mounted: a file ``milepost_<field>`` there is that setting, the environment first."""
 
-    model_config = SettingsConfigDict(env_prefix="MILEPOST_", frozen=True, extra="ignore")
+
+class Settings(BaseSettings):
+    """What an installation decides; each field is the variable ``MILEPOST_<FIELD>``, or a mounted secret."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MILEPOST_",
+        frozen=True,
+        extra="ignore",
+        secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None,
+    )
 
     port_base: int = Field(8000, ge=1024, le=60_000, description="Base every embedded port is counted from.")
     host: str = Field("127.0.0.1", description="Address the HTTP services listen on.")
