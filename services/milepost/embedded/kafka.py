@@ -81,7 +81,7 @@ def _format(folder: Path, storage: Path, settings: Settings, jars: list[Path]) -
     properties = folder / "format.properties"
     properties.write_text(_properties(fresh, settings))
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", str(properties)]
+    arguments = ["format", "--standalone", f"--cluster-id={cluster}", "--config", str(properties)]
     subprocess.run(
         [*leash(), *_java(jars, folder), "kafka.tools.StorageTool", *arguments],
         check=True,
