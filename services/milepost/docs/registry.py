@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, events, schemas
+from milepost.docs import asyncapi, events, schemas, settings
 
 Render = Callable[[], str]
 
 GENERATED: dict[str, Render] = {
     "docs/events.md": events.render,
     "docs/asyncapi.yaml": asyncapi.render,
+    "docs/settings.md": settings.render,
     **{f"docs/schemas/{name}.json": partial(schemas.render, kind) for name, kind in EVENT_TYPES.items()},
 }
 """Path relative to the repository's root → the text that belongs there, UTF-8, ending in a newline."""
