@@ -99,20 +99,26 @@ class Store:
         return len(encoded)
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        binary: Iterable[str] = (),
     ) -> list[Row]:
-        """Rows of a SELECT; ``{name:Type}`` in it stands for ``parameters``."""
-        return self._select(sql, parameters, settings)[1]
+        """Rows of a SELECT; ``{name:Type}`` in it stands for ``parameters``; the columns ``binary`` come as bytes."""
+        return self._select(sql, parameters, settings, binary)[1]
 
     def named(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Rows of a SELECT as mappings from column name to value."""
         names, rows = self._select(sql, parameters, None)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> Any:
+    def command(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Any:
         """Run a statement that gives no rows, or one value."""
         with self._typed():
-            return self._client().command(sql, settings=dict(settings or {}))
+            return self._client().command(sql, dict(parameters or {}), settings=dict(settings or {}))
 
     def ping(self) -> None:
         """Raise unless ClickHouse answers a query."""
@@ -139,10 +145,19 @@ class Store:
             return self._made
 
     def _select(
-        self, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None,
+        settings: Mapping[str, Any] | None,
+        binary: Iterable[str] = (),
     ) -> tuple[tuple[str, ...], list[Row]]:
         with self._typed():
-            result = self._client().query(sql, dict(parameters or {}), settings=dict(settings or {}))
+            result = self._client().query(
+                sql,
+                dict(parameters or {}),
+                settings=dict(settings or {}),
+                column_formats=dict.fromkeys(binary, "bytes"),
+            )
             return tuple(result.column_names), [tuple(row) for row in result.result_rows]
 
     @contextmanager

@@ -9,7 +9,8 @@ from milepost.domain.measures import MEASURES
 
 GRAINS = {"cut": 0, "minute": 1, "hour": 2, "day": 3, "courier_day": 4}
 """Rows of ``kpi_store``: the minutes, their roll-ups, and per partition the ``cut``, which says up to which offset
-all its other rows are complete. ``hour`` and ``day`` leave the courier out."""
+all its other rows are complete. ``day`` leaves the courier out, ``hour`` all dimensions but the hub; what a cost is for
+stays in all."""
 
 
 @dataclass(frozen=True)
