@@ -54,9 +54,10 @@ class Cancelled(Fact):
 
 
 class Ready(Fact):
-    """Picked and packed."""
+    """Picked and packed; ``numbered``: reported by a warehouse that counts its reports anew for each order."""
 
     parcels: tuple[str, ...] = ()
+    numbered: bool = False
 
 
 class Assigned(Fact):

@@ -44,8 +44,11 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Post:
     """Posts batches to the edge until each is taken."""
 
-    def __init__(self, client: httpx.Client, edge: str, key: str | None, say: Say) -> None:
-        """Post to the edge service at ``edge`` with ``key``; what goes wrong is told to ``say``."""
+    def __init__(
+        self, client: httpx.Client, edge: str, key: str | None, say: Say, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Post to the edge service at ``edge`` with ``key``; trouble is told to ``say``, ``sleep`` waits (seconds)."""
+        self._sleep = sleep
         self._client = client
         self._url = edge.rstrip("/") + "/v1/events"
         self._headers = {"Content-Type": "application/cloudevents-batch+json"}
@@ -75,7 +78,7 @@ class Post:
                     raise RefusedError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
                 pause = max(pause, _retry_after(answer))
                 self._say(f"edge answered {answer.status_code}, trying again in {pause:g} s")
-            time.sleep(pause)
+            self._sleep(pause)
             pause = min(pause * 2, 10.0)
 
     def _count(self, answer: httpx.Response) -> None:

@@ -120,11 +120,13 @@ class Simulation:
     def _retract(self, fact: Fact, subject: str, hub_id: str, at: int, *, test: bool) -> None:
         """Send a false report and its retraction, which sometimes overtakes it."""
         event = self._wire.event(fact, subject, test=test)
-        arrival = self._channel.send(event, fact.at - fact.skew, hub_id, not_before=at)
         moment = fact.at + self._draws.minutes((0.5, 5, 60, 600))
         retraction = self._wire.retraction(event, moment, occurred=isinstance(fact, Delivered | Response | Placed))
-        first = self._draws.chance(0.15)
-        self._channel.send(retraction, moment, hub_id, not_before=at if first else max(at, arrival))
+        sent, happened = [(event, fact.at - fact.skew), (retraction, moment)], at
+        if self._draws.chance(0.15):
+            sent.reverse()
+        for what, when in sent:
+            happened = self._channel.send(what, when, hub_id, not_before=happened)
 
     def _overheads(self, story: Story, at: int) -> None:
         """Costs of the routes, shifts and hub days that this order is the first to belong to."""

