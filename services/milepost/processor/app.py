@@ -1,0 +1,149 @@
+"""The Faust application: one agent over chunks of the lifecycle topic, and what hangs on its life."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from faust.types import TP
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from milepost.contracts import topics
+from milepost.processor.engine import Engine
+from milepost.processor.intake import Rejected
+from milepost.processor.liveness import Liveness
+from milepost.processor.patience import PATIENCE
+from milepost.processor.report import Report
+from milepost.processor.sink import Sink
+from milepost.processor.transport import Chunk, ChunkConsumer, ChunkTransport, Offsets
+from milepost.settings import Service, Settings
+from milepost.store.client import Store
+
+log = logging.getLogger(__name__)
+
+CHUNK_RECORDS = 5_000
+CHUNKS_WAITING = 8
+
+
+class ChunkSchema(faust.Schema):  # type: ignore[misc]
+    """Keys and values are handed on as the transport made them."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+        """No key: a chunk has many."""
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """The chunk itself."""
+        return message.value
+
+
+def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
+    """A processor worker's Faust application; ``index`` counts the workers of one machine, for their web ports."""
+    app = faust.App(
+        settings.consumer_group,
+        broker=[f"kafka://{server}" for server in settings.kafka_servers.split(",")],
+        store="memory://",
+        datadir=None,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_host=settings.host,
+        web_port=settings.port or settings.port_of(Service.PROCESSOR, index),
+        web_bind=settings.host,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=CHUNK_RECORDS,
+        broker_max_poll_interval=24 * 3600.0,
+        broker_session_timeout=30.0,
+        broker_heartbeat_interval=3.0,
+        broker_request_timeout=300.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        stream_buffer_maxsize=CHUNKS_WAITING,
+        stream_wait_empty=False,
+        producer_acks=-1,
+    )
+    report = Report()
+    dead_letters = app.topic(topics.DEAD_LETTERS.name, key_serializer="raw", value_serializer="raw")
+
+    async def publish_dead_letters(rejected: Sequence[Rejected]) -> None:
+        sent = [await dead_letters.send(**dead_letter_message(one)) for one in rejected]
+        await asyncio.gather(*sent)
+
+    def end_offset(number: int) -> int | None:
+        return app.consumer.highwater(TP(topics.LIFECYCLE.name, number))
+
+    engine = Engine(settings, store, Sink(store, publish_dead_letters), report, end_offset)
+    liveness = Liveness(engine)
+
+    class WorkerConsumer(ChunkConsumer):
+        offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation)
+
+    class WorkerTransport(ChunkTransport):
+        Consumer = WorkerConsumer
+
+    app.transport = WorkerTransport(app.conf.broker, app, loop=app.loop)
+
+    @app.agent(app.topic(topics.LIFECYCLE.name, schema=ChunkSchema()))  # type: ignore[untyped-decorator]
+    async def lifecycle(chunks: Any) -> None:
+        async for event in chunks.noack().events():
+            chunk: Chunk = event.value
+            try:
+                await engine.apply(chunk.partition, chunk.records, chunk.generation)
+            except Exception as error:
+                # Faust would restart the agent behind the chunk, which would then be lost: end the worker instead.
+                await app.crash(error)
+                raise
+
+    @app.service  # type: ignore[untyped-decorator]
+    class Flusher(faust.Service):  # type: ignore[misc]
+        @faust.Service.task  # type: ignore[untyped-decorator]
+        async def _flush(self) -> None:
+            await engine.run()
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def release(_sender: Any, revoked: set[TP], **_: Any) -> None:
+        await engine.release()
+
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def shut_down(_sender: Any, **_: Any) -> None:
+        await engine.release()
+
+    _add_pages(app, report, liveness)
+    return app
+
+
+def dead_letter_message(rejected: Rejected) -> dict[str, Any]:
+    """The message of a rejected record: its bytes as they came, reason and origin in the headers."""
+    record = rejected.record
+    return {
+        "key": record.key or b"",
+        "value": record.value or b"",
+        "headers": {
+            "reason": rejected.reason.encode(),
+            "detail": rejected.detail.encode(),
+            "topic": record.topic.encode(),
+            "partition": str(record.partition).encode(),
+            "offset": str(record.offset).encode(),
+        },
+    }
+
+
+def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:
+    @app.page("/healthz")  # type: ignore[untyped-decorator]
+    async def healthz(web: Any, request: Any) -> Any:
+        fault = liveness.fault()
+        return web.json({"status": "stuck" if fault else "alive", "fault": fault}, status=503 if fault else 200)
+
+    @app.page("/readyz")  # type: ignore[untyped-decorator]
+    async def readyz(web: Any, request: Any) -> Any:
+        missing = []
+        if app.rebalancing or not liveness.assigned:
+            missing.append("no partitions assigned yet")
+        if PATIENCE.failures:
+            missing.append(f"the store is away: {PATIENCE.last_failure}")
+        return web.json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def metrics(web: Any, request: Any) -> Any:
+        return web.bytes(generate_latest(report.registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])

@@ -1,0 +1,134 @@
+"""Building a flush: fold every touched order anew, and move the difference into the KPI cells."""
+
+import asyncio
+from collections.abc import Iterator
+
+from milepost.domain import facts as f
+from milepost.domain.contributions import Contributions, contributions, cost_contributions, totals
+from milepost.domain.order import fold
+from milepost.processor.cells import CUT, Cell
+from milepost.processor.intake import Rejected, Taken
+from milepost.processor.ledger import Account
+from milepost.processor.loading import Loader
+from milepost.processor.partition import Batch, Partition, Pending
+from milepost.processor.rows import ledger_row, order_row
+from milepost.domain.contributions import CellKey
+
+YIELD_EVERY = 100
+"""Orders folded between two looks at the event loop, so that heartbeats and requests go on."""
+
+Difference = tuple[Contributions, Contributions]
+
+CONFLICT = "conflict"
+
+
+async def build(partition: Partition, pending: Pending, loader: Loader, batch: Batch) -> None:
+    """Add to ``batch`` all that ``pending`` changes in ``partition``; the partition's memory is then ahead of the store
+    until the batch is written.
+
+    Raises the store's errors and ``AheadOfUsError``; nothing in memory has changed then.
+    """
+    orders = partition.orders
+    found = await loader.orders(partition, orders.missing(pending.orders))
+    accounts = await loader.accounts(partition, [s for s in pending.ledger if s not in partition.accounts])
+    for subject, facts in found.items():
+        orders.put(subject, facts)
+    partition.accounts.update(accounts)
+
+    differences: list[Difference] = []
+    for number, (subject, events) in enumerate(pending.orders.items()):
+        difference = _apply_to_order(partition, subject, events, batch)
+        if difference is not None:
+            differences.append(difference)
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+    for subject, events in pending.ledger.items():
+        account = partition.accounts.setdefault(subject, Account())
+        differences.extend(_apply_to_account(partition, subject, account, events, batch))
+    for trial in pending.trials:
+        batch.accept(trial)
+
+    keys = {key for before, after in differences for key in (*before, *after)}
+    stretches = partition.cells.missing(keys)
+    partition.cells.load(stretches, await loader.cells(partition, stretches))
+    for number, (before, after) in enumerate(differences):
+        partition.cells.replace(before, after)
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+    reached = pending.next_offset
+    batch.kpis += partition.cells.take_changed(partition.number, reached)
+    batch.kpis.append(cut_row(partition.number, reached))
+    batch.cuts[partition.number] = reached
+    batch.rejected += pending.rejected
+    batch.records += pending.records
+
+
+def cut_row(partition: int, reached: int) -> tuple[object, ...]:
+    """The row that says: everything of ``partition`` below offset ``reached`` is in the KPI rows."""
+    return Cell().row(CUT, CellKey(0, "", "", "", "", ""), partition, reached)
+
+
+def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> Difference | None:
+    stored = partition.orders.get(subject)
+    known = f.decode(stored) if stored else []
+    digests = {fact.identity: fact.digest for fact in known}
+    fresh: list[f.AnyFact] = []
+    for taken, fact in _facts(events):
+        digest = digests.get(fact.identity)
+        if digest is None:
+            digests[fact.identity] = fact.digest
+            fresh.append(fact)
+            batch.accept(taken)
+        else:
+            _repeated(taken, fact.digest == digest, batch)
+    if not fresh:
+        return None
+    before = contributions(fold(known)) if known else {}
+    known += fresh
+    order = fold(known)
+    after = contributions(order)
+    facts = f.encode(known)
+    partition.orders.put(subject, facts)
+    version = fresh[-1].offset + 1
+    batch.orders.append(order_row(subject, partition.number, version, order, totals(after), len(known), facts))
+    return before, after
+
+
+def _apply_to_account(
+    partition: Partition, subject: str, account: Account, events: list[Taken], batch: Batch
+) -> Iterator[Difference]:
+    touched: dict[str, Contributions] = {}
+    version = 0
+    for taken, fact in _facts(events):
+        digest = account.digest_of(fact.identity)
+        if digest is not None:
+            if not taken.in_orders:
+                _repeated(taken, fact.digest == digest, batch)
+            continue
+        version = fact.offset + 1
+        for cost_id in account.costs_touched_by(fact):
+            touched.setdefault(cost_id, cost_contributions(account.current(cost_id)) if cost_id else {})
+        account.add(fact)
+        if not taken.in_orders:
+            batch.accept(taken)
+    for cost_id, before in touched.items():
+        current = account.current(cost_id) if cost_id else None
+        facts = f.encode(account.facts(cost_id))
+        batch.ledger.append(ledger_row(subject, cost_id, partition.number, version, current, facts))
+        yield before, cost_contributions(current)
+
+
+def _facts(events: list[Taken]) -> Iterator[tuple[Taken, f.AnyFact]]:
+    for taken in events:
+        if taken.fact is not None:
+            yield taken, taken.fact
+
+
+def _repeated(taken: Taken, same: bool, batch: Batch) -> None:
+    """A known identity: the first in the log counts. The same event again is nothing; another content is a conflict."""
+    if same:
+        batch.repeats += 1
+        return
+    subject, source, event_id = taken.event_row[:3]
+    detail = "an event with this source and id is known and says something else; the first one counts"
+    batch.rejected.append(Rejected(taken.record, CONFLICT, detail, subject, source, event_id))

@@ -1,0 +1,22 @@
+"""One processor worker as a process."""
+
+import logging
+
+import faust
+
+from milepost.processor.app import build_app
+from milepost.settings import Settings
+from milepost.store.client import writer
+from milepost.store.currency import check_currency
+
+
+def run(settings: Settings, index: int = 0) -> None:
+    """Run worker ``index`` until it is told to stop; raises ``SystemExit`` with its exit code.
+
+    Stops at once with the store's error where the schema is missing or the database keeps another currency.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    store = writer(settings)
+    check_currency(store, settings)
+    worker = faust.Worker(build_app(settings, store, index), loglevel="INFO", redirect_stdouts=False, logfile=None)
+    worker.execute_from_commandline()

@@ -1,0 +1,46 @@
+"""Waiting for a store that is away: nothing is lost, nothing is committed, and it is said."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from milepost.store.errors import SinkUnavailableError
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+
+
+class Patience:
+    """How often the store has failed in a row, for readiness and metrics."""
+
+    failures = 0
+    last_failure = ""
+
+
+PATIENCE = Patience()
+"""One a process, like the store it waits for."""
+
+
+async def patiently(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """The result of the blocking ``call``, run in a thread and tried again until the store answers.
+
+    Raises what time cannot heal: ``SinkRefusedError`` and everything that is not the store's.
+    """
+    wait = FIRST_WAIT_SECONDS
+    while True:
+        try:
+            result = await asyncio.to_thread(call, *arguments, **options)
+        except SinkUnavailableError as error:
+            PATIENCE.failures += 1
+            PATIENCE.last_failure = str(error)
+            log.warning("the store is away, waiting %.1f s: %s", wait, error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        else:
+            PATIENCE.failures = 0
+            return result

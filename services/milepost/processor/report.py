@@ -1,0 +1,57 @@
+"""What a processor worker tells of itself: its metrics."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from milepost import metrics
+from milepost.processor.partition import Batch
+from milepost.processor.patience import PATIENCE
+
+_REASONS = ("not_json", "invalid", "unknown_type", "conflict")
+
+
+class Report:
+    """The worker's metrics, in a registry of its own. Every series exists from the start, at 0."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._records = metrics.PROCESSOR_RECORDS.counter(self.registry)
+        self._repeats = metrics.PROCESSOR_REPEATS.counter(self.registry)
+        self._conflicts = metrics.IDENTITY_CONFLICTS.counter(self.registry)
+        self._dead_letters = metrics.DEAD_LETTERS.counter(self.registry)
+        self._lag = metrics.PROCESSOR_LAG.gauge(self.registry)
+        self._watermark_age = metrics.PROCESSOR_WATERMARK_AGE.gauge(self.registry)
+        self._build = metrics.FLUSH_BUILD_SECONDS.histogram(self.registry)
+        self._flush = metrics.FLUSH_SECONDS.histogram(self.registry)
+        self._recoveries = metrics.RECOVERIES.counter(self.registry)
+        self._recovery = metrics.RECOVERY_SECONDS.gauge(self.registry)
+        self._orders = metrics.CACHED_ORDERS.gauge(self.registry)
+        self._sink_failures = metrics.SINK_FAILURES.gauge(self.registry)
+        for reason in _REASONS:
+            self._dead_letters.labels(reason)
+
+    def flushed(self, batch: Batch, build_seconds: float, seconds: float) -> None:
+        """A flush has been written."""
+        self._records.inc(batch.records)
+        self._repeats.inc(batch.repeats)
+        for rejected in batch.rejected:
+            self._dead_letters.labels(rejected.reason).inc()
+            if rejected.reason == "conflict":
+                self._conflicts.inc()
+        self._build.observe(build_seconds)
+        self._flush.observe(seconds)
+
+    def recovered(self, partitions: int, seconds: float) -> None:
+        """Partitions have been taken in hand."""
+        self._recoveries.inc(partitions)
+        self._recovery.set(seconds)
+
+    def progress(self, lag: dict[int, int], rows: list[tuple[Any, ...]], cached_orders: int) -> None:
+        """How far the partitions are; ``rows`` as written to ``progress_store``."""
+        for number, records in lag.items():
+            self._lag.labels(str(number)).set(records)
+        ages = [(now - appended) / 1e6 if cut < end else 0.0 for _, cut, end, appended, _, now in rows]
+        self._watermark_age.set(max(ages, default=0.0))
+        self._orders.set(cached_orders)
+        self._sink_failures.set(PATIENCE.failures)

@@ -1,0 +1,73 @@
+"""Writing a flush, in the order that makes a crash at any point harmless."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from milepost.processor.intake import Rejected
+from milepost.processor.partition import Batch
+from milepost.processor.patience import patiently
+from milepost.store import tables
+from milepost.store.client import MOST_ROWS, Store
+from milepost.store.errors import SinkRefusedError
+
+PublishDeadLetters = Callable[[Sequence[Rejected]], Awaitable[None]]
+
+
+class Sink:
+    """The store as the processor writes it. Every row is an absolute state with a version: writing it again changes nothing."""
+
+    def __init__(self, store: Store, publish_dead_letters: PublishDeadLetters) -> None:
+        self._store = store
+        self._publish_dead_letters = publish_dead_letters
+
+    async def write(self, batch: Batch) -> None:
+        """Write everything in ``batch``; returns once all of it is stored.
+
+        First what may be repeated or be ahead, then all KPI rows with the cuts in one insert, which is seen whole or
+        not at all: from then on the flush has happened. Waits while the store is away.
+        """
+        await asyncio.gather(
+            self._insert(tables.EVENTS, batch.events),
+            self._insert(tables.PERSONAL, batch.personal),
+            self._insert(tables.ORDERS, batch.orders),
+            self._insert(tables.LEDGER, batch.ledger),
+            self._insert(tables.DEAD_LETTERS, [dead_letter_row(rejected) for rejected in batch.rejected]),
+        )
+        if len(batch.kpis) > MOST_ROWS:
+            raise SinkRefusedError(f"{len(batch.kpis)} KPI rows in one flush; lower MILEPOST_FLUSH_EVENTS")
+        await self._insert(tables.KPIS, batch.kpis)
+        if batch.rejected:
+            await self._publish_dead_letters(batch.rejected)
+
+    async def write_progress(self, rows: list[tuple[Any, ...]]) -> None:
+        """Write how far each partition is."""
+        await self._insert(tables.PROGRESS, rows)
+
+    async def _insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            await patiently(self._store.insert_msgpack, table, rows)
+
+
+def dead_letter_row(rejected: Rejected) -> tuple[Any, ...]:
+    """A rejected record as a row of ``dead_letters_store``."""
+    record = rejected.record
+    now = time.time_ns() // 1000
+    return (
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp * 1000,
+        rejected.reason,
+        rejected.detail,
+        rejected.subject,
+        rejected.source,
+        rejected.id,
+        record.key or b"",
+        record.value or b"",
+        now,
+        now,
+        1,
+        record.offset,
+    )
