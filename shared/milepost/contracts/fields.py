@@ -17,18 +17,18 @@ EventId = Annotated[
     str,
     Meta(
         pattern=r"^[^\x00-\x1f\x7f]{1,256}(?!\n)$",
-        description="With `source` the event's identity: 1 to 256 characters, no control characters.",
+        description="1 to 256 characters, no control characters; with `source` the event's identity.",
     ),
 ]
 Source = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,256}(?!\n)$",
-        description="Who sends it: a URI-reference of 1 to 256 characters.",
+        description="A URI-reference of 1 to 256 characters: who sends it.",
     ),
 ]
 JsonMediaType = Annotated[
-    str, Meta(pattern=r"^application/([A-Za-z0-9.+\-]+\+)?json *(;.*)?$", description="`data` is JSON.")
+    str, Meta(pattern=r"^application/([A-Za-z0-9.+\-]+\+)?json *(;.*)?$", description="A JSON media type.")
 ]
 Text = Annotated[str, Meta(max_length=4000)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -36,7 +36,7 @@ Amount = Annotated[
     Decimal,
     Meta(description="A decimal string or number with at most 4 decimals, between ±1,000,000,000."),
 ]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$", description="ISO 4217 code; the reporting currency.")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$", description="An ISO 4217 code; the reporting currency.")]
 OrderedQuantity = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 DeliveredQuantity = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 ParcelIds = Annotated[

@@ -10,10 +10,14 @@ from milepost.access.keys import Credential
 from milepost.bus.producer import MAX_RECORD_BYTES
 from milepost.contracts.catalogue import EVENT_TYPES, PLACED
 from milepost.contracts.event import Event, Fault, InvalidEventError, decode, encode
+from milepost.contracts.faults import every_fault
 from milepost.edge.unknown import unknown_fields
 
 MAX_WARNINGS = 100
 """Warnings named in one answer; the last then says how many more there were."""
+MAX_EXPLAINED = 100
+"""Refused events of one request of which every fault is named; the others show their first."""
+MAX_EXPLAINED_BYTES = 65_536
 UNKNOWN_TYPE = "unknown"
 """The label of events whose type is not in the catalogue."""
 
@@ -53,6 +57,7 @@ class Intake:
     refused: list[Refused] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     warnings_left_out: int = 0
+    explained: int = 0
 
     def add(self, index: int, raw: bytes | msgspec.Raw) -> None:
         """Take or refuse the event in ``raw``, the request's ``index``-th (from 0)."""
@@ -109,7 +114,15 @@ class Intake:
             source, event_id = _text(document.get("source")), _text(document.get("id"))
             named = document.get("type")
             type_name = named if isinstance(named, str) and named in EVENT_TYPES else UNKNOWN_TYPE
-        self.refused.append(Refused(index, source, event_id, error.faults, error.reason, type_name))
+        self.refused.append(Refused(index, source, event_id, self._all_faults(raw, error), error.reason, type_name))
+
+    def _all_faults(self, raw: bytes | msgspec.Raw, error: InvalidEventError) -> list[Fault]:
+        """Every fault of the event as long as the request's share of that slow work lasts, else the first."""
+        size = memoryview(raw).nbytes
+        if error.reason in ("forbidden", "not_json") or self.explained >= MAX_EXPLAINED or size > MAX_EXPLAINED_BYTES:
+            return error.faults
+        self.explained += 1
+        return every_fault(raw, self.currency, self.taken) or error.faults
 
     def _warn(self, index: int, pointer: str) -> None:
         if len(self.warnings) >= MAX_WARNINGS:
