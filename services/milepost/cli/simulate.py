@@ -92,7 +92,7 @@ def simulate(
 
 def _live(options: "LiveOptions") -> None:
     """Run live until SIGTERM or Ctrl-C, which both end it at once and cleanly: nothing is kept here."""
-    from milepost.simulator.live import RefusedError, run
+    from milepost.simulator.live import RefusedError, UnknownHubError, run
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -102,7 +102,7 @@ def _live(options: "LiveOptions") -> None:
         run(options, lambda text: typer.echo(text, err=True))
     except KeyboardInterrupt:
         typer.echo("the city stands still", err=True)
-    except ValueError as error:
+    except UnknownHubError as error:
         raise typer.BadParameter(str(error), param_hint="--break-promises") from error
     except RefusedError as error:
         typer.echo(str(error), err=True)

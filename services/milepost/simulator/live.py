@@ -27,6 +27,10 @@ class RefusedError(Exception):
     """The edge will not take events from us, whatever we send."""
 
 
+class UnknownHubError(Exception):
+    """The city has no such hub."""
+
+
 class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the live city behaves; ``warm_up`` in minutes, ``orders_per_minute`` by the wall clock."""
 
@@ -82,7 +86,10 @@ class Post:
             pause = min(pause * 2, 10.0)
 
     def _count(self, answer: httpx.Response) -> None:
-        result = answer.json()
+        try:
+            result = answer.json()
+        except ValueError as error:
+            raise RefusedError(f"{self._url} answered {answer.status_code}, but not as an edge service does") from error
         refused = result.get("refused", [])
         self.accepted += result.get("accepted", 0)
         self.refused += len(refused)
@@ -108,7 +115,7 @@ class LiveCity:
         a_day = options.orders_per_minute * DAY / MINUTE / options.speed
         city = City(options.seed, hubs=options.hubs, orders_per_day=a_day, always_open=True)
         if self._broken is not None and self._broken not in {hub.hub_id for hub in city.hubs}:
-            raise ValueError(f"no hub {self._broken}; there are {', '.join(hub.hub_id for hub in city.hubs)}")
+            raise UnknownHubError(f"no hub {self._broken}; there are {', '.join(hub.hub_id for hub in city.hubs)}")
         told = Options(
             orders=0, seed=seed, start=self._begin, currency=options.currency, order_prefix=f"live-{now // SECOND:x}"
         )
@@ -141,7 +148,7 @@ class LiveCity:
 def run(options: LiveOptions, say: Say) -> None:
     """Live until interrupted (``KeyboardInterrupt``); progress goes to ``say``.
 
-    Raises :class:`RefusedError` where the edge refuses us, ``ValueError`` for a hub that does not exist.
+    Raises :class:`RefusedError` where the edge refuses us, :class:`UnknownHubError` for a hub to break that does not exist.
     """
     city = LiveCity(options, _now())
     with httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0)) as client:

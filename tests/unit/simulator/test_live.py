@@ -8,7 +8,7 @@ import pytest
 
 from milepost.simulator.draws import MINUTE
 from milepost.simulator.files import parse_moment
-from milepost.simulator.live import LiveCity, LiveOptions, Post, RefusedError
+from milepost.simulator.live import LiveCity, LiveOptions, Post, RefusedError, UnknownHubError
 
 NOW = parse_moment("2026-11-01T09:30:00Z")
 
@@ -67,7 +67,7 @@ def test_nothing_arrives_any_more_from_a_broken_hub() -> None:
 
 
 def test_a_hub_that_does_not_exist_cannot_be_broken() -> None:
-    with pytest.raises(ValueError, match="hub-01, hub-02, hub-03"):
+    with pytest.raises(UnknownHubError, match="hub-01, hub-02, hub-03"):
         _city(broken_hub="hub-99")
 
 
@@ -110,6 +110,12 @@ def test_refused_events_are_counted_and_not_sent_again() -> None:
     post.send([b"{}", b"{}"])
     assert len(bodies) == 1
     assert (post.accepted, post.refused) == (1, 1)
+
+
+def test_something_that_is_no_edge_is_named() -> None:
+    post, _, _ = _post([httpx.Response(202, text="<html>")])
+    with pytest.raises(RefusedError, match="not as an edge service does"):
+        post.send([b"{}"])
 
 
 def test_where_trying_again_cannot_help_it_gives_up() -> None:
