@@ -148,7 +148,7 @@ class LiveCity:
 def run(options: LiveOptions, say: Say) -> None:
     """Live until interrupted (``KeyboardInterrupt``); progress goes to ``say``.
 
-    Raises :class:`RefusedError` where the edge refuses us, :class:`UnknownHubError` for a hub to break that does not exist.
+    Raises :class:`RefusedError` where the edge refuses us, :class:`UnknownHubError` for a hub it has not.
     """
     city = LiveCity(options, _now())
     with httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0)) as client:
