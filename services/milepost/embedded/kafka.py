@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from milepost.embedded import jvm
+from milepost.embedded.kafka_training import train
 from milepost.embedded.process import ANNOUNCED, leash
 from milepost.settings import Service, Settings, load
 
@@ -63,55 +64,58 @@ def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambd
         JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
         subprocess.CalledProcessError: the storage could not be formatted.
     """
-    jars = jvm.classpath(say)
+    ports = settings.port_of(Service.KAFKA), settings.port_of(Service.KAFKA_CONTROLLER)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    properties = folder / "server.properties"
+    with jvm.cache_lock():
+        java = _java(jvm.classpath(say))
+        cache = jvm.start_up_cache()
+        if cache is not None and not cache.exists():
+            say("preparing quick starts of the broker (once on this machine, some 15 s)")
+            train(java, lambda trial, port, controller: _storage(trial, (port, controller), java), cache)
+    properties = _storage(folder, ports, java)
+    quick = [f"-XX:AOTCache={cache}"] if cache is not None and cache.exists() else []
+    return [java[0], *quick, *java[1:], "kafka.Kafka", str(properties)]
+
+
+def _storage(folder: Path, ports: tuple[int, int], java: list[str]) -> Path:
+    """Format the storage in ``folder`` unless it is, and write the properties file that is the result."""
     storage = folder / "log"
     if not (storage / "meta.properties").exists():
-        _format(folder, storage, settings, jars)
-    properties.write_text(_properties(storage, settings))
-    return [*_java(jars, folder), "kafka.Kafka", str(properties)]
+        fresh = folder / "log.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(storage, ignore_errors=True)
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        config = _write(folder / "format.properties", fresh, ports)
+        arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", str(config)]
+        subprocess.run(
+            [*leash(), *java, "kafka.tools.StorageTool", *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_FORMAT_SECONDS,
+        )
+        # Renamed only when whole, so that an end in the middle of it leaves nothing that looks formatted.
+        fresh.rename(storage)
+    return _write(folder / "server.properties", storage, ports)
 
 
-def _format(folder: Path, storage: Path, settings: Settings, jars: list[Path]) -> None:
-    fresh = folder / "log.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(storage, ignore_errors=True)
-    properties = folder / "format.properties"
-    properties.write_text(_properties(fresh, settings))
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    arguments = ["format", "--standalone", f"--cluster-id={cluster}", "--config", str(properties)]
-    subprocess.run(
-        [*leash(), *_java(jars, folder), "kafka.tools.StorageTool", *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_FORMAT_SECONDS,
-    )
-    # Renamed only when whole, so that an end in the middle of it leaves nothing that looks formatted.
-    fresh.rename(storage)
+def _write(path: Path, storage: Path, ports: tuple[int, int]) -> Path:
+    path.write_text(_PROPERTIES.format(port=ports[0], controller_port=ports[1], log_folder=storage))
+    return path
 
 
-def _properties(storage: Path, settings: Settings) -> str:
-    return _PROPERTIES.format(
-        port=settings.port_of(Service.KAFKA),
-        controller_port=settings.port_of(Service.KAFKA_CONTROLLER),
-        log_folder=storage,
-    )
-
-
-def _java(jars: list[Path], folder: Path) -> list[str]:
+def _java(jars: list[Path]) -> list[str]:
     return [
         str(jvm.java()),
         *HEAP,
+        *jvm.packaged_java_options(),
         "-XX:+UseSerialGC",
         "-XX:-UsePerfData",
         "-Djava.awt.headless=true",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
-        f"-Dkafka.logs.dir={folder}",
         "-cp",
         os.pathsep.join(str(jar) for jar in jars),
     ]

@@ -6,12 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from milepost.embedded import clickhouse, kafka
-from milepost.embedded.process import Part, environment, signal_group, spawn, stop, wait_ready
-from milepost.settings import Service, Settings
+from milepost.embedded.parts import engines
+from milepost.embedded.process import Part, signal_group, spawn, stop, wait_ready
+from milepost.settings import Settings
 
-KAFKA = "kafka"
-CLICKHOUSE = "clickhouse"
 _START_SECONDS = 180.0
 # The first start on a machine fetches the broker's jars.
 
@@ -40,7 +38,7 @@ class Platform:
 
     def start_infrastructure(self) -> None:
         """Start both and wait until they answer; stops what it started where one of them does not."""
-        self._parts = {part.name: part for part in infrastructure(self.data, self.settings)}
+        self._parts = {part.name: part for part in engines(self.data, self.settings)}
         try:
             for name in self._parts:
                 self.start(name, wait=False)
@@ -97,24 +95,3 @@ class Platform:
         while self._running:
             name, process = self._running.popitem()
             stop(process, self._parts[name].stop_seconds)
-
-
-def infrastructure(data: Path, settings: Settings) -> list[Part]:
-    """Kafka and ClickHouse as parts."""
-    # The base is always told, so that a MILEPOST_PORT_BASE of whoever starts this changes nothing.
-    variables = {**environment(settings), "MILEPOST_PORT_BASE": str(settings.port_base)}
-    return [
-        Part(
-            KAFKA,
-            tuple(kafka.argv(data / "kafka")),
-            settings.port_of(Service.KAFKA),
-            environment=variables,
-        ),
-        Part(
-            CLICKHOUSE,
-            tuple(clickhouse.argv(data / "clickhouse", settings)),
-            settings.port_of(Service.CLICKHOUSE),
-            "/ping",
-            environment=variables,
-        ),
-    ]

@@ -36,6 +36,14 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_seconds: float = 5.0
     """How long it may take after SIGTERM before it is killed."""
+    other_ports: tuple[int, ...] = ()
+    """Ports it takes besides."""
+    after: tuple[str, ...] = ()
+    """Parts that must be ready before this one is started."""
+    once: bool = False
+    """A task that is ready when it has ended well, instead of something that goes on."""
+    stop_stage: int = 0
+    """Parts are stopped in the order of their stages, those of one stage together."""
 
     @property
     def address(self) -> str:

@@ -1,0 +1,166 @@
+"""What `milepost up` shows: a live screen on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from milepost.embedded.kpi_rows import KpiRow
+from milepost.embedded.supervisor import State, Status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_PLAIN_KPI_SECONDS = 60.0
+_NOTES = 6
+
+
+class Display(Protocol):
+    """Where `milepost up` tells what happens."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+
+    def changed(self, status: Status) -> None:
+        """A part's state is another."""
+
+    def kpis(self, title: str, rows: Sequence[KpiRow]) -> None:
+        """The KPIs as they stand; called every few seconds."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+def line_of(status: Status) -> str | None:
+    """What a part's change of state is in one line; None where it is not worth one."""
+    part = status.part
+    lead = f"{part.name:<13} {part.address:<23} "
+    match status.state:
+        case State.READY:
+            return f"{lead}ready in {status.seconds:.1f} s"
+        case State.DONE:
+            return f"{lead}done in {status.seconds:.1f} s"
+        case State.STARTING if status.note:
+            return f"{lead}{status.note}"
+        case State.RESTARTING:
+            return f"{lead}{status.note}; starting it again in {status.seconds:.1f} s"
+        case _:
+            return None
+
+
+class Lines:
+    """Plain lines, for a file, a pipe or a service log."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._next_kpis = 0.0
+
+    def say(self, text: str) -> None:
+        """One line."""
+        print(text, file=self._out, flush=True)
+
+    def changed(self, status: Status) -> None:
+        """One line where there is something to say."""
+        line = line_of(status)
+        if line:
+            self.say(line)
+
+    def kpis(self, title: str, rows: Sequence[KpiRow]) -> None:
+        """A table now and then."""
+        now = time.monotonic()
+        if not rows or now < self._next_kpis:
+            return
+        self._next_kpis = now + _PLAIN_KPI_SECONDS
+        width = max(len(row.kpi) for row in rows)
+        self.say(f"\n{title}")
+        for row in rows:
+            self.say(f"  {row.kpi:<{width}}  {row.value:>12} {row.unit:<8} {row.fraction:>19}  {row.coverage}")
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+
+class Screen:
+    """A live screen: the parts, the last notes, the KPIs."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._statuses: dict[str, Status] = {}
+        self._notes: deque[str] = deque(maxlen=_NOTES)
+        self._title = ""
+        self._rows: Sequence[KpiRow] = ()
+        self._console = Console()
+        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._render)
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        """A line above the screen, which scrolls away with it."""
+        self._live.console.print(text, highlight=False, markup=False)
+
+    def changed(self, status: Status) -> None:
+        """The part's row; what was ended stays among the notes."""
+        self._statuses[status.part.name] = status
+        if status.state is State.RESTARTING:
+            self._notes.append(f"{time.strftime('%H:%M:%S')} {line_of(status)}")
+
+    def kpis(self, title: str, rows: Sequence[KpiRow]) -> None:
+        """The table below."""
+        self._title, self._rows = title, rows
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        self._live.stop()
+
+    def _render(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        return Group(
+            _parts_table(self._statuses),
+            *(Text(note, style="yellow") for note in self._notes),
+            *((_kpi_table(self._title, self._rows),) if self._rows else ()),
+        )
+
+
+_STYLES = {State.READY: "green", State.DONE: "green", State.RESTARTING: "red", State.STARTING: "yellow"}
+
+
+def _parts_table(statuses: Mapping[str, Status]) -> "RenderableType":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for status in statuses.values():
+        seconds = f"{status.seconds:.1f} s" if status.state in (State.READY, State.DONE) else ""
+        table.add_row(
+            status.part.name,
+            Text(status.part.address, style="cyan"),
+            Text(status.state.value, style=_STYLES.get(status.state, "dim")),
+            Text(status.note or seconds, style="dim", overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def _kpi_table(title: str, rows: Sequence[KpiRow]) -> "RenderableType":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for name, justify in (
+        ("KPI", "left"),
+        ("value", "right"),
+        ("unit", "left"),
+        ("of", "right"),
+        ("coverage", "right"),
+    ):
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(row.kpi, row.value, row.unit, row.fraction, row.coverage)
+    return table
+
+
+def display() -> Display:
+    """The screen where standard output is a terminal, else plain lines."""
+    return Screen() if sys.stdout.isatty() else Lines()

@@ -1,0 +1,60 @@
+"""The KPIs as `milepost up` shows them: asked of the insights API, made readable."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+_ASK_SECONDS = 2.0
+_RATIO_UNITS = frozenset({"ratio", "share", "fraction"})
+
+
+@dataclass(frozen=True)
+class KpiRow:
+    """One line of the table, every cell as text."""
+
+    kpi: str
+    value: str
+    unit: str
+    fraction: str
+    """Numerator of denominator."""
+    coverage: str
+
+
+def ask(url: str, window: str, key: str | None) -> list[KpiRow]:
+    """The KPIs of the last ``window``, from the insights API at ``url``; empty where it does not answer."""
+    request = Request(f"{url}/v1/kpis?window={window}", headers={"Authorization": f"Bearer {key}"} if key else {})  # noqa: S310
+    try:
+        with urlopen(request, timeout=_ASK_SECONDS) as answer:  # noqa: S310
+            rows = json.load(answer)["rows"]
+    except (URLError, OSError, http.client.HTTPException, ValueError, KeyError):
+        return []
+    return [readable(row) for row in rows]
+
+
+def readable(row: Mapping[str, Any]) -> KpiRow:
+    """One row of the API's answer as text."""
+    value, unit = row.get("value"), str(row.get("unit", ""))
+    stage = (row.get("dimensions") or {}).get("stage")
+    percent = unit in _RATIO_UNITS
+    coverage = row.get("coverage")
+    return KpiRow(
+        kpi=f"{row['kpi']} {stage}" if stage else str(row["kpi"]),
+        value="–" if value is None else f"{value * 100:.1f} %" if percent else _number(value),
+        unit="" if percent else unit,
+        fraction=_fraction(row.get("numerator"), row.get("denominator")),
+        coverage="" if coverage is None else f"{coverage * 100:.0f} %",
+    )
+
+
+def _fraction(numerator: float | None, denominator: float | None) -> str:
+    if denominator is None:
+        return ""
+    return f"{_number(numerator or 0)} / {_number(denominator)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"

@@ -1,0 +1,89 @@
+"""`milepost up` itself: one data folder, one supervisor, until it is told to stop."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from milepost.embedded.display import Display
+from milepost.embedded.kpi_rows import ask
+from milepost.embedded.process import Part
+from milepost.embedded.supervisor import Supervisor
+from milepost.settings import Settings
+
+KPI_WINDOW = "24h"
+_KPI_SECONDS = 2.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class FolderInUseError(RuntimeError):
+    """Another `milepost up` runs on this data folder."""
+
+
+def hold(data: Path) -> IO[str]:
+    """Take ``data`` for this process; it is let go when the result is closed, or at this process's end of any kind.
+
+    Raises:
+        FolderInUseError: it is taken.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    handle = (data / "up.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.seek(0)
+        holder = handle.read().strip()
+        handle.close()
+        raise FolderInUseError(f"another `milepost up` (process {holder}) runs on {data}") from error
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Display) -> None:
+    """Run ``parts`` until SIGINT, SIGTERM or SIGHUP; a second one stops without waiting.
+
+    Raises:
+        TaskFailedError: from the supervisor.
+    """
+    started = time.monotonic()
+    stop, kill = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        if stop.is_set():
+            kill.set()
+        else:
+            display.say("stopping")
+            stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, told)
+    supervisor = Supervisor(parts, data / "logs", display.changed)
+    for status in supervisor.statuses.values():
+        display.changed(status)
+    watching = asyncio.create_task(_watch(supervisor, settings, display, started))
+    try:
+        await supervisor.run(stop, kill)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(supervisor: Supervisor, settings: Settings, display: Display, started: float) -> None:
+    """Say when all is ready, then show the KPIs."""
+    await supervisor.wait_ready()
+    display.say(
+        f"ready in {time.monotonic() - started:.1f} s; logs are in {supervisor.log('x').parent}; Ctrl-C stops it"
+    )
+    key = settings.edge_key.get_secret_value() if settings.edge_key else None
+    loop = asyncio.get_running_loop()
+    while True:
+        rows = await loop.run_in_executor(None, ask, settings.insights_url, KPI_WINDOW, key)
+        display.kpis(f"KPIs of the last {KPI_WINDOW}, {time.strftime('%H:%M:%S')}", rows)
+        await asyncio.sleep(_KPI_SECONDS)
