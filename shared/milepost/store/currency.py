@@ -39,5 +39,5 @@ def check_currency(store: Store, settings: Settings) -> None:
 def fix_currency(store: Store, settings: Settings) -> None:
     """Fix the currency at the first migration; later, the same as ``check_currency``."""
     if stored_currency(store) is None:
-        store.command(f"INSERT INTO installation VALUES ('{_CURRENCY}', '{settings.currency}')")  # noqa: S608
+        store.command(f"INSERT INTO installation VALUES ('{_CURRENCY}', '{settings.currency}')")
     check_currency(store, settings)

@@ -128,7 +128,7 @@ def _run(store: Store, status: Status) -> None:
 
 def _record(store: Store, migration: Migration, done: int) -> None:
     store.command(
-        "INSERT INTO schema_migrations (number, name, checksum, statements, done) VALUES "  # noqa: S608
+        "INSERT INTO schema_migrations (number, name, checksum, statements, done) VALUES "
         f"({migration.number}, '{migration.name}', '{migration.checksum}', {len(migration.statements)}, {done})"
     )
 

@@ -29,7 +29,7 @@ def make_reader(server: Store, settings: Settings) -> str:
         server.command(f"ALTER USER {user} {identified} SETTINGS {limits}")
         server.command(f"GRANT SELECT ON {database}.* TO {user}")
         for table in ("personal", "personal_store"):
-            server.command(f"REVOKE SELECT ON {database}.{table} FROM {user}")  # noqa: S608
+            server.command(f"REVOKE SELECT ON {database}.{table} FROM {user}")
     except SinkRefusedError as error:
         if error.code not in _NO_USERS_CODES:
             raise
