@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from milepost.contracts.event import decode
@@ -9,6 +10,7 @@ from milepost.domain.contributions import HISTOGRAM_SLOT, contributions
 from milepost.domain.facts import AnyFact, fact_of
 from milepost.domain.measures import MEASURES
 from milepost.domain.order import fold
+from milepost.simulator import truth
 
 TAKEN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -67,3 +69,9 @@ def test_both_count_the_same_for_every_hub_zone_level_merchant_and_courier(week:
         assert (row["numerator"], row["denominator"]) == expected, row
         compared += 1
     assert compared > 1_000
+
+
+def test_the_simulator_shares_no_code_with_what_it_checks() -> None:
+    sources = list(Path(truth.__file__).parent.glob("*.py"))
+    assert len(sources) > 10
+    assert [path.name for path in sources if "milepost.domain" in path.read_text()] == []
