@@ -201,9 +201,12 @@ def rule_faults(event: Event, currency: str, taken: datetime) -> list[Fault]:
     kind, body = event.type, event.body
     if event.time is not None:
         faults += envelope_faults(event.time, taken)
-    subject = expected_subject(kind, {name: getattr(body, name) for name in kind.subjects})
-    if subject is not None and event.subject is not None and subject != event.subject:
-        faults.append(Fault("/subject", f"must be the {subject_field(kind, body)} of data, {subject!r}"))
+    for name in kind.subjects:
+        value = getattr(body, name)
+        if value is not None:
+            if value != event.subject and event.subject is not None:
+                faults.append(Fault("/subject", f"must be the {name} of data, {value!r}"))
+            break
     for rule in _RULES.get(kind.name, ()):
         faults += rule(event, currency)
     if body.ext is not None and _deeper_than(body.ext, EXT_DEPTH):
@@ -234,16 +237,6 @@ def envelope_faults(time: datetime, taken: datetime) -> list[Fault]:
             Fault("/time", f"lies more than 10 minutes after {taken.isoformat(timespec='seconds')}, when it was taken")
         ]
     return []
-
-
-def expected_subject(kind: EventType, ids: dict[str, Any]) -> str | None:
-    """What ``subject`` must be, from the ids in ``data``; None where any will do (a retraction)."""
-    return next((value for name in kind.subjects if (value := ids.get(name)) is not None), None)
-
-
-def subject_field(kind: EventType, body: EventBody) -> str:
-    """The name of the field of ``data`` that is the subject."""
-    return next(name for name in kind.subjects if getattr(body, name) is not None)
 
 
 def _promise_faults(event: Event, _currency: str) -> list[Fault]:

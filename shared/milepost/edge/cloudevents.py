@@ -1,6 +1,7 @@
 """CloudEvents over HTTP: which mode a request is in, and the structured events it holds."""
 
 from email.message import Message
+from functools import lru_cache
 from urllib.parse import unquote
 
 import msgspec
@@ -20,18 +21,23 @@ _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 def media_type(headers: Headers, allowed: tuple[str, ...] = MEDIA_TYPES) -> str:
     """The media type of the body. Raises ``ProblemError`` 415 where it is none of ``allowed``, or not UTF-8."""
-    message = Message()
-    message["content-type"] = headers.get("content-type", "")
-    found = message.get_content_type() if "content-type" in headers else ""
+    found, charset = _content_type(headers.get("content-type", ""))
     if found not in allowed:
         said = f"{found[:80]!r} is not read here" if found else "the request has no Content-Type"
-        raise ProblemError(
-            415, f"{said}; send one of {', '.join(allowed)}", headers={"Accept-Post": ", ".join(allowed)}
-        )
-    charset = message.get_param("charset", "utf-8")
-    if not isinstance(charset, str) or charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+        wanted = ", ".join(allowed)
+        raise ProblemError(415, f"{said}; send one of {wanted}", headers={"Accept-Post": wanted})
+    if charset not in ("utf-8", "utf8", "us-ascii"):
         raise ProblemError(415, "only UTF-8 is read")
     return found
+
+
+@lru_cache(maxsize=256)
+def _content_type(value: str) -> tuple[str, str]:
+    """Media type and charset of a Content-Type, in lower case; empty and utf-8 where it does not say."""
+    message = Message()
+    message["content-type"] = value
+    charset = message.get_param("charset", "utf-8")
+    return message.get_content_type() if value else "", charset.lower() if isinstance(charset, str) else ""
 
 
 def events_in(headers: Headers, body: bytes, max_events: int) -> tuple[list[bytes | msgspec.Raw], bool]:

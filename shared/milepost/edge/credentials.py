@@ -1,6 +1,7 @@
 """Who calls an HTTP service, and whether they may."""
 
 import ipaddress
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -49,11 +50,17 @@ class Gate:
 
 def is_loopback(request: Request) -> bool:
     """Whether the caller sits on this machine; a request that a proxy passed on counts as from elsewhere."""
-    if request.client is None or any(name in request.headers for name in _FORWARDING):
+    if request.client is None or not _is_loopback_address(request.client.host):
         return False
+    headers = request.headers
+    return not any(name in headers for name in _FORWARDING)
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback_address(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(request.client.host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    return bool((mapped or address).is_loopback)
