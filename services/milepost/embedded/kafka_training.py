@@ -20,7 +20,7 @@ _DUMP_SECONDS = 120.0
 def train(java: Sequence[str], write_storage: Callable[[Path, int, int], Path], cache: Path) -> None:
     """Write ``cache`` for the virtual machine and class path of ``java``; leaves nothing where that does not work.
 
-    ``write_storage(folder, port, controller_port)`` formats a broker's storage in ``folder``, gives its properties file.
+    ``write_storage(folder, port, controller_port)`` formats a broker's storage and gives its properties file.
     """
     part = cache.with_suffix(".part")
     with tempfile.TemporaryDirectory(prefix="milepost-") as name:

@@ -1,0 +1,73 @@
+# `make` alone lists the targets. All it needs is Python 3.11 or newer (with venv), make and git.
+
+PYTHON ?= python3
+DATA ?= data
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+ENVIRONMENT := $(VENV)/.made-from-requirements-lock
+BENCH_ENVIRONMENT := $(VENV)/.made-from-requirements-bench-lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env run test lint check format lock bench docs test-containers clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+env: $(ENVIRONMENT) ## Make the environment in .venv from requirements.lock.
+
+run: $(ENVIRONMENT) ## Start the whole platform with a live demonstration; Ctrl-C stops it. DATA=folder, ARGS="--port-base 18000".
+	@exec $(BIN)/milepost up --demo --data $(DATA) $(ARGS)
+
+test: $(ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name".
+	$(BIN)/pytest $(ARGS)
+
+lint: $(ENVIRONMENT) ## Style, types, layers, and whether generated documents are stale.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m milepost.docs --check
+
+check: lint test ## Everything a change must pass: lint and test.
+
+format: $(ENVIRONMENT) ## Bring the sources into shape.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(ENVIRONMENT) ## Regenerate the generated documents.
+	$(BIN)/python -m milepost.docs
+
+bench: $(BENCH_ENVIRONMENT) ## Measure, beside peers that do the same job; prints a table and JSON.
+	$(BIN)/python tests/bench/run.py $(ARGS)
+
+test-containers: $(ENVIRONMENT) ## The integration tests against containers; skips where there is no engine.
+	MILEPOST_TEST_PLATFORM=containers $(BIN)/pytest tests/integration $(ARGS)
+
+lock: $(ENVIRONMENT) ## Choose the newest allowed versions anew and write the lock files.
+	$(BIN)/python -m pip install --quiet uv
+	$(COMPILE) --upgrade pyproject.toml --extra embedded --group dev --group build --output-file requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group bench --constraint requirements.lock --output-file requirements-bench.lock
+
+clean: ## Remove the environment and what tools have left; not the data.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(ENVIRONMENT): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Milepost needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) is what '$(PYTHON)' gives."; \
+		echo "Name another with: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module; on Debian: apt install python3-venv"; exit 1; }
+	@echo "making the environment in $(VENV) (a minute or two, and again only when requirements.lock changes)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_ENVIRONMENT): $(ENVIRONMENT) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
