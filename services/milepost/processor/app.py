@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -44,7 +46,8 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         settings.consumer_group,
         broker=[f"kafka://{server}" for server in settings.kafka_servers.split(",")],
         store="memory://",
-        datadir=None,
+        # Nothing is kept there, but Faust makes the folder: not where the worker happens to be started.
+        datadir=Path(tempfile.gettempdir(), "milepost-faust"),
         autodiscover=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
