@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,8 +15,9 @@ from milepost.edge.body import BodyReader
 from milepost.edge.credentials import Gate
 from milepost.edge.desk import Desk
 from milepost.edge.events import events_router
-from milepost.edge.forms import Form, forms_router
+from milepost.edge.forms import RETRACTION, Form, forms_router
 from milepost.edge.meters import EdgeMeters
+from milepost.edge.openapi import components
 from milepost.edge.problems import add_problem_handlers
 from milepost.settings import Service, Settings, load
 
@@ -61,7 +63,22 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
         meters.broker_up.set(publisher.fault is None)
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
 
+    _describe(app, forms)
     return app
+
+
+def _describe(app: FastAPI, forms: Sequence[Form]) -> None:
+    """Complete the OpenAPI document with the schemas that the routes' descriptions refer to."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            document["components"] = components((*forms, RETRACTION))
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _broker_fault(publisher: Publisher) -> str | None:

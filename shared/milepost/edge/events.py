@@ -10,6 +10,7 @@ from milepost.contracts.event import Fault
 from milepost.edge.cloudevents import events_in, media_type
 from milepost.edge.desk import Desk
 from milepost.edge.intake import Intake
+from milepost.edge.openapi import events_operation
 from milepost.edge.problems import ProblemError, problem
 
 _ERRORS_SHOWN = 20
@@ -39,7 +40,14 @@ def events_router(desk: Desk) -> APIRouter:
             media_type="application/json",
         )
 
-    router.add_api_route("/v1/events", post_events, methods=["POST"], response_class=Response)
+    router.add_api_route(
+        "/v1/events",
+        post_events,
+        methods=["POST"],
+        status_code=202,
+        response_class=Response,
+        openapi_extra=events_operation(),
+    )
     return router
 
 

@@ -18,6 +18,7 @@ from milepost.edge.cloudevents import PLAIN, media_type, not_json
 from milepost.edge.desk import Desk
 from milepost.edge.idempotency import RecentRequests
 from milepost.edge.intake import Intake, Refused
+from milepost.edge.openapi import form_operation
 from milepost.edge.problems import ProblemError
 from milepost.settings import Service
 
@@ -62,6 +63,7 @@ def forms_router(service: Service, forms: Sequence[Form], desk: Desk) -> APIRout
             name=f"{form.kind.owner}_{form.kind.fact}",
             response_class=Response,
             status_code=202,
+            openapi_extra=form_operation(form),
         )
     return router
 
