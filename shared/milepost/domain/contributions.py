@@ -124,7 +124,7 @@ def contributions(order: Order) -> Contributions:
                 slots.append((_RETURNED, 1))
         if order.responded:
             _answers(order, at)
-        for stage, start, end, courier in _stages(order, placed.time):
+        for stage, start, end, courier in stages(order, placed.time):
             timed, total, histogram = _STAGE_SLOTS[stage]
             slots = at(end, courier)
             slots += ((timed, 1), (total, end - start), (HISTOGRAM_SLOT + bucket_key(histogram, end - start), 1))
@@ -195,7 +195,7 @@ def _answers(order: Order, at: Callable[[int], Slots]) -> None:
             slots.append((_DETRACTORS, 1))
 
 
-def _stages(order: Order, placed_at: int) -> list[tuple[str, int, int, str]]:
+def stages(order: Order, placed_at: int) -> list[tuple[str, int, int, str]]:
     """Stages of which both ends are known and not reversed: name, start, end, courier its last event named."""
     ready, assigned, out = order.ready_at, order.assigned_at, order.out_at
     stages = []
