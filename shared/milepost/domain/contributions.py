@@ -198,17 +198,17 @@ def _answers(order: Order, at: Callable[[int], Slots]) -> None:
 def stages(order: Order, placed_at: int) -> list[tuple[str, int, int, str]]:
     """Stages of which both ends are known and not reversed: name, start, end, courier its last event named."""
     ready, assigned, out = order.ready_at, order.assigned_at, order.out_at
-    stages = []
+    found = []
     if ready:
-        stages.append(("prepare", placed_at, ready, ""))
+        found.append(("prepare", placed_at, ready, ""))
     if ready and assigned:
-        stages.append(("assign", ready, max(ready, assigned), ""))
+        found.append(("assign", ready, max(ready, assigned), ""))
     if out and (ready or assigned):
-        stages.append(("collect", max(ready, assigned), out, ""))
+        found.append(("collect", max(ready, assigned), out, ""))
     if out and order.first_arrived_at:
-        stages.append(("transit", out, order.first_arrived_at, ""))
+        found.append(("transit", out, order.first_arrived_at, ""))
     if order.first_failed_at and order.last_arrived_at:
-        stages.append(("reattempt", order.first_failed_at, order.last_arrived_at, ""))
+        found.append(("reattempt", order.first_failed_at, order.last_arrived_at, ""))
     if order.door_at:
-        stages.append(("door", order.door_at, order.delivered_at, order.delivered_courier))
-    return [stage for stage in stages if stage[2] >= stage[1]]
+        found.append(("door", order.door_at, order.delivered_at, order.delivered_courier))
+    return [stage for stage in found if stage[2] >= stage[1]]

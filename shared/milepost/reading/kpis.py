@@ -11,15 +11,20 @@ from milepost.reading.question import Question
 from milepost.reading.rows import KpiRow, gauge_row, kpi_rows
 from milepost.reading.sums import read
 from milepost.store.client import Store
+from milepost.store.currency import stored_currency
 
 
 class Answer(Struct, frozen=True, rename={"start": "from", "end": "to"}):
-    """KPIs over ``[from, to)``, asked at ``as_of``; everything received until ``watermark`` is in them."""
+    """KPIs over ``[from, to)``, asked at ``as_of``; everything received until ``watermark`` is in them.
+
+    ``currency`` is the reporting currency, in which rows of the unit ``currency`` are.
+    """
 
     as_of: datetime
     watermark: datetime | None
     start: datetime
     end: datetime
+    currency: str
     rows: list[KpiRow]
 
 
@@ -32,11 +37,12 @@ def answer(store: Store, question: Question, now: datetime) -> Answer:
         StoreError: ClickHouse cannot be asked.
     """
     until = watermark(store)
-    with ThreadPoolExecutor(1) as aside:
+    with ThreadPoolExecutor(2) as aside:
+        reading_currency = aside.submit(stored_currency, store)
         counting = aside.submit(read_gauges, store, now, question.gauges, question.by, question.where)
         rows = list(kpi_rows(question, read(store, question)))
-        counted = counting.result()
+        counted, currency = counting.result(), reading_currency.result() or ""
     for gauge in question.gauges:
         for labels in sorted(counted):
             rows.append(gauge_row(gauge, dict(zip(question.by, labels, strict=True)), counted[labels][gauge.name]))
-    return Answer(as_of=now, watermark=until, start=question.start, end=question.end, rows=rows)
+    return Answer(as_of=now, watermark=until, start=question.start, end=question.end, currency=currency, rows=rows)
