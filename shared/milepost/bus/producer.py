@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from milepost.bus.partitions import partition_of
 
@@ -148,7 +148,7 @@ class Publisher:
 
     def _note(self, error: Exception) -> None:
         why = f"the broker at {self._servers} cannot be reached"
-        if type(error).__name__ == "UnknownTopicOrPartitionError":
+        if isinstance(error, UnknownTopicOrPartitionError):
             why = f"the broker has no topic {self._topic}; make it with `milepost topics apply`"
         if why != self.fault:
             self.fault = why
@@ -169,6 +169,9 @@ class Publisher:
     async def _connect(self, producer: AIOKafkaProducer) -> int:
         async with asyncio.timeout(self._timeout):
             await producer.start()
+            found = (await producer.client.fetch_all_metadata()).partitions_for_topic(self._topic)
+            if not found:
+                raise UnknownTopicOrPartitionError(self._topic)
             return len(await producer.partitions_for(self._topic))
 
     async def _serve(self, producer: AIOKafkaProducer, partitions: int) -> None:
@@ -239,8 +242,8 @@ async def _close(producer: AIOKafkaProducer) -> None:
             return
     # stop() flushes first, for ever where the broker is away; these two are what it would do afterwards.
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(0.5):
             await producer._sender.close()
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(0.5):
             await producer.client.close()

@@ -43,7 +43,9 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
         finally:
             await publisher.stop()
 
-    app = FastAPI(title=f"Milepost {service.value}", version="1", lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title=f"Milepost {service.value}", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False
+    )
     app.state.desk = desk
     add_problem_handlers(app)
     app.include_router(events_router(desk))

@@ -34,6 +34,8 @@ class Gate:
         if self._keyring is None:
             if not is_loopback(request):
                 raise ProblemError(403, "no keys are set up here, so only callers on this machine are served")
+            if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+                raise ProblemError(403, "a page of another site may not call here")
             return LOOPBACK
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         credential = self._keyring.find(key.strip()) if scheme.lower() == "bearer" else None

@@ -67,4 +67,12 @@ def _none_taken(intake: Intake, batch: bool) -> Response:
         for refused in intake.refused[:_ERRORS_SHOWN]
         for fault in refused.errors
     ]
-    return problem(422, "none of the events was taken", faults=faults[:_ERRORS_SHOWN], extra=answer)
+    forbidden = all(refused.reason == "forbidden" for refused in intake.refused)
+    if not batch:
+        detail = "the event is not taken"
+    elif intake.records:
+        total = len(intake.records) + len(intake.refused)
+        detail = f"{len(intake.refused)} of {total} events are refused, so none is taken (atomic)"
+    else:
+        detail = "none of the events is taken"
+    return problem(403 if forbidden else 422, detail, faults=faults[:_ERRORS_SHOWN], extra=answer)

@@ -150,7 +150,9 @@ def _event(form: Form, service: Service, sender: Credential, request: Request, b
 
 def _data(request: Request, body: bytes) -> dict[str, msgspec.Raw]:
     if not body and "content-type" not in request.headers:
-        return {}
+        # Many clients cannot give a DELETE a body, so its fields may stand in the query.
+        query = request.query_params if request.method == "DELETE" else {}
+        return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in query.items()}
     media_type(request.headers, (PLAIN,))
     try:
         return _fields(body or b"{}")

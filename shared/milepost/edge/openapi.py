@@ -47,7 +47,7 @@ def components(forms: Sequence["Form"]) -> Schema:
             "key": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "A key made with `milepost keys add`. Without a file of keys, only callers on this machine.",
+                "description": "A key made with `milepost keys add`. Without a file of keys: callers on this machine.",
             }
         },
     }
@@ -105,8 +105,9 @@ def form_operation(form: "Form") -> Schema:
             "name": "Idempotency-Key",
             "in": "header",
             "description": (
-                "Makes the event's id, so that a retry with the same key is the same event. Without `time` in the "
-                "body, a retry gets the time of the first request, which this process remembers for 100,000 requests."
+                "Makes the event's id, so that a retry with the same key is the same event; an `id` in the body goes "
+                "before it. Without `time` in the body, a retry gets the time of the first request, which this process "
+                "remembers for 100,000 requests."
             ),
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         }

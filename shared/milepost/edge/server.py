@@ -1,9 +1,13 @@
 """Running an HTTP service in the foreground."""
 
+import logging
+
 import uvicorn
 from starlette.types import ASGIApp
 
-GRACE_SECONDS = 5
+from milepost.edge.protocol import BoundedHttpProtocol
+
+GRACE_SECONDS = 3
 
 
 def serve(app: ASGIApp, host: str, port: int) -> None:
@@ -11,6 +15,9 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
 
     Forwarding headers are not believed: who calls decides what they may do.
     """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It repeats itself at every attempt; the publisher says once when the broker goes and when it is back.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     uvicorn.Server(config(app, host, port)).run()
 
 
@@ -21,7 +28,7 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         proxy_headers=False,
         server_header=False,
