@@ -5,7 +5,8 @@ from typing import Any
 
 from milepost.contracts.catalogue import EVENT_TYPES, RESERVED_OWNERS, EventType
 from milepost.contracts.reasons import DOOR_REASONS, RESPONSIBLE
-from milepost.docs.schemas import body_schema, describe, envelope_schema
+from milepost.contracts.schemas import data_schema, envelope_schema
+from milepost.docs.schemas import markdown
 
 Schema = dict[str, Any]
 
@@ -38,11 +39,11 @@ def render() -> str:
     parts = [HEAD, _table(envelope_schema(), frozenset()), "\n## Types\n\n", _index()]
     parts += [_section(kind) for kind in EVENT_TYPES.values()]
     parts += [_reasons(), _reserved()]
-    return "".join(parts)
+    return markdown("".join(parts))
 
 
 def _index() -> str:
-    rows = [f"| [`{kind.name}`](#{_anchor(kind)}) | {describe(kind)} |\n" for kind in EVENT_TYPES.values()]
+    rows = [f"| [`{kind.name}`](#{_anchor(kind)}) | {kind.description} |\n" for kind in EVENT_TYPES.values()]
     return "| type | what it says |\n| --- | --- |\n" + "".join(rows)
 
 
@@ -55,9 +56,9 @@ def _section(kind: EventType) -> str:
         f"\n```json\n{json.dumps(example, indent=2, ensure_ascii=False)}\n```\n" for example in kind.examples
     )
     return (
-        f"\n### `{kind.name}`\n\n{describe(kind)}\n\nSubject: {_subject(kind)}."
+        f"\n### `{kind.name}`\n\n{kind.description}\n\nSubject: {_subject(kind)}."
         f" Schema: [{kind.name}.json](schemas/{kind.name}.json).\n\n"
-        f"{_table(body_schema(kind), frozenset(kind.personal))}{examples}"
+        f"{_table(data_schema(kind), frozenset(kind.personal))}{examples}"
     )
 
 
@@ -98,9 +99,19 @@ def _rows(
 
 
 def _resolved(field: Schema, definitions: Schema) -> Schema:
+    """The field's own schema, without the ``null`` of an optional one."""
+    options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) == 1:
+        field = options[0]
     if "$ref" in field:
         resolved: Schema = definitions[field["$ref"].rsplit("/", 1)[1]]
         return resolved
+    types = field.get("type")
+    if isinstance(types, list) and "null" in types:
+        rest = [name for name in types if name != "null"]
+        field = {**field, "type": rest[0] if len(rest) == 1 else rest}
+    if None in field.get("enum", ()):
+        field = {**field, "enum": [value for value in field["enum"] if value is not None]}
     return field
 
 
