@@ -128,7 +128,7 @@ def _split(query: bytes, chunks: list[bytes]) -> tuple[str, str | None, tuple[by
         return (start + b"".join(chunks[taken:])).decode("utf-8", "replace"), None, ()
     insert_format = header["format"].decode() if header["format"] else "Values"
     data = tuple(chunk for chunk in (start[header.end() :], *chunks[taken:]) if chunk)
-    return header["head"].decode("utf-8", "replace"), insert_format, data
+    return header["head"].decode("utf-8", "replace").strip(), insert_format, data
 
 
 def _decompressed(body: Iterable[bytes], encoding: str) -> Iterator[bytes]:
