@@ -1,22 +1,20 @@
 """A partition's KPI cells in memory: absolute values, loaded by stretches of time, written when they changed."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from milepost.domain.contributions import HISTOGRAM_SLOT, CellKey, Contributions, Slots
 from milepost.store.tables import GRAINS
 
 MINUTE, HOUR, DAY, COURIER_DAY = GRAINS["minute"], GRAINS["hour"], GRAINS["day"], GRAINS["courier_day"]
+CUT = GRAINS["cut"]
 STRETCH_MINUTES = {MINUTE: 60, HOUR: 1440, DAY: 1440 * 32, COURIER_DAY: 1440}
 """How much time one load brings into memory, by grain: what is read together lies together."""
-CUT = GRAINS["cut"]
+KEPT_AT_EVICTION = 0.8
+"""Share of the limit that is still here after an eviction, so that evictions are few."""
 
-
-class Stretch(NamedTuple):
-    """A stretch of time of one grain: the unit in which cells are loaded and evicted. ``start`` in minutes."""
-
-    grain: int
-    start: int
+Stretch = tuple[int, int]
+"""A stretch of time of one grain, the unit in which cells are loaded and evicted: grain, and start in minutes."""
 
 
 class Cell:
@@ -28,54 +26,65 @@ class Cell:
         self.values: list[int] = [0] * HISTOGRAM_SLOT
         self.buckets: dict[int, int] | None = None
 
-    def add(self, slots: Slots, sign: int) -> None:
-        """Put ``slots`` in (``sign`` 1) or take them out (−1)."""
+    def put_in(self, slots: Slots) -> None:
+        """Add what something counts for."""
         values = self.values
         for slot, value in slots:
             if slot < HISTOGRAM_SLOT:
-                values[slot] += sign * value
+                values[slot] += value
             else:
-                self.add_bucket(slot - HISTOGRAM_SLOT, sign * value)
+                self.add_bucket(slot - HISTOGRAM_SLOT, value)
+
+    def take_out(self, slots: Slots) -> None:
+        """Take away what something counted for."""
+        self.put_in([(slot, -value) for slot, value in slots])
 
     def add_bucket(self, key: int, count: int) -> None:
         """Change the count of histogram bucket ``key``; a bucket of none leaves."""
-        if self.buckets is None:
-            self.buckets = {}
-        left = self.buckets.get(key, 0) + count
+        buckets = self.buckets
+        if buckets is None:
+            buckets = self.buckets = {}
+        left = buckets.get(key, 0) + count
         if left:
-            self.buckets[key] = left
+            buckets[key] = left
         else:
-            self.buckets.pop(key, None)
+            del buckets[key]
 
     def row(self, grain: int, key: CellKey, partition: int, version: int) -> tuple[Any, ...]:
         """The cell as a row of ``kpi_store``."""
-        buckets = sorted(self.buckets.items()) if self.buckets else ()
-        return (
-            grain,
-            key[0] * 60,
-            *key[1:],
-            partition,
-            version,
-            *self.values,
-            [bucket for bucket, _ in buckets],
-            [count for _, count in buckets],
-        )
+        if self.buckets:
+            keys = sorted(self.buckets)
+            counts = [self.buckets[key] for key in keys]
+        else:
+            keys = counts = []
+        return grain, key[0] * 60, *key[1:], partition, version, *self.values, keys, counts
 
 
-def grains_of(key: CellKey) -> Iterator[tuple[int, CellKey]]:
-    """The cells a minute's contribution belongs to: the minute and its roll-ups. ``day`` leaves the
-    courier out, ``hour`` all but the hub."""
-    minute, hub, zone, level, merchant, _, component, activity = key
-    day = minute - minute % 1440
-    yield MINUTE, key
-    yield HOUR, CellKey(minute - minute % 60, hub, "", "", "", "", component, activity)
-    yield DAY, CellKey(day, hub, zone, level, merchant, "", component, activity)
-    yield COURIER_DAY, CellKey(day, *key[1:])
+def roll_up(cells: Contributions) -> list[tuple[int, CellKey, Slots]]:
+    """All cells that contributions belong to, with grain: the minutes and their roll-ups, each once.
+
+    ``day`` leaves the courier out, ``hour`` every dimension but the hub; what a cost is for stays in all.
+    """
+    found: list[tuple[int, CellKey, Slots]] = []
+    sums: dict[tuple[int, CellKey], Slots] = {}
+    for key, slots in cells.items():
+        minute, hub, zone, level, merchant, courier, component, activity = key
+        found.append((MINUTE, key, slots))
+        day = minute - minute % 1440
+        for cell in (
+            (HOUR, (minute - minute % 60, hub, "", "", "", "", component, activity)),
+            (DAY, (day, hub, zone, level, merchant, "", component, activity)),
+            (COURIER_DAY, (day, hub, zone, level, merchant, courier, component, activity)),
+        ):
+            known = sums.get(cell)
+            sums[cell] = slots if known is None else known + slots
+    found.extend((grain, key, slots) for (grain, key), slots in sums.items())
+    return found
 
 
 def stretch_of(grain: int, minute: int) -> Stretch:
     """The stretch that holds ``minute`` of ``grain``."""
-    return Stretch(grain, minute - minute % STRETCH_MINUTES[grain])
+    return grain, minute - minute % STRETCH_MINUTES[grain]
 
 
 class Cells:
@@ -87,9 +96,13 @@ class Cells:
 
     def __init__(self, stored: Iterable[Stretch] = ()) -> None:
         self._stored = set(stored)
-        self._here: dict[Stretch, dict[CellKey, Cell]] = {}
-        self._changed: set[tuple[int, CellKey]] = set()
-        self.size = 0
+        self._here: dict[Stretch, int] = {}
+        self._cells: dict[int, dict[CellKey, Cell]] = {grain: {} for grain in STRETCH_MINUTES}
+        self._changed: dict[int, dict[CellKey, Cell]] = {grain: {} for grain in STRETCH_MINUTES}
+        self._flush = 0
+
+    def __len__(self) -> int:
+        return sum(len(cells) for cells in self._cells.values())
 
     def missing(self, keys: Iterable[CellKey]) -> set[Stretch]:
         """The stretches that must be loaded before the cells of ``keys`` change."""
@@ -99,53 +112,63 @@ class Cells:
 
     def load(self, stretches: Iterable[Stretch], rows: Iterable[tuple[int, CellKey, Cell]]) -> None:
         """Bring stretches in whole: all their stored cells."""
-        for stretch in stretches:
-            self._here[stretch] = {}
+        self._here.update(dict.fromkeys(stretches, self._flush))
         for grain, key, cell in rows:
-            self._here[stretch_of(grain, key[0])][key] = cell
-            self.size += 1
-
-    def change(self, key: CellKey, slots: Slots, sign: int) -> None:
-        """Add to (1) or take from (−1) the cell of a minute and its roll-ups."""
-        for grain, cell_key in grains_of(key):
-            self.touch(grain, cell_key).add(slots, sign)
+            self._cells[grain][key] = cell
 
     def touch(self, grain: int, key: CellKey) -> Cell:
         """The cell of ``key``, made where there is none, to be written with the next flush."""
-        stretch = stretch_of(grain, key[0])
-        # Put back last: the first stretches are those longest untouched.
-        cells = self._here.pop(stretch, None)
-        if cells is None:
-            cells = {}
-        self._here[stretch] = cells
+        cells = self._cells[grain]
         cell = cells.get(key)
         if cell is None:
             cell = cells[key] = Cell()
-            self.size += 1
-        self._changed.add((grain, key))
+        self._changed[grain][key] = cell
         return cell
 
     def replace(self, before: Contributions, after: Contributions) -> None:
         """Take out what an order counted for and put in what it counts for now; equal parts stay untouched."""
-        for key, slots in before.items():
-            if after.get(key) != slots:
-                self.change(key, slots, -1)
-        for key, slots in after.items():
-            if before.get(key) != slots:
-                self.change(key, slots, 1)
+        if before:
+            gone = {key: slots for key, slots in before.items() if after.get(key) != slots}
+            after = {key: slots for key, slots in after.items() if before.get(key) != slots}
+            for grain, key, slots in roll_up(gone):
+                self.touch(grain, key).take_out(slots)
+        for grain, key, slots in roll_up(after):
+            self.touch(grain, key).put_in(slots)
 
     def take_changed(self, partition: int, version: int) -> list[tuple[Any, ...]]:
         """Rows of all cells changed since the last call; their stretches now count as stored."""
+        self._flush += 1
         rows = []
-        for grain, key in self._changed:
-            stretch = stretch_of(grain, key[0])
-            rows.append(self._here[stretch][key].row(grain, key, partition, version))
-            self._stored.add(stretch)
-        self._changed.clear()
+        for grain, changed in self._changed.items():
+            length = STRETCH_MINUTES[grain]
+            rows += [cell.row(grain, key, partition, version) for key, cell in changed.items()]
+            for minute in {key[0] for key in changed}:
+                stretch = grain, minute - minute % length
+                self._stored.add(stretch)
+                self._here[stretch] = self._flush
+            changed.clear()
         return rows
 
     def evict(self, most: int) -> None:
-        """Forget the stretches longest untouched until at most ``most`` cells are here; only between flushes."""
-        while self.size > most and len(self._here) > 1:
-            oldest = next(iter(self._here))
-            self.size -= len(self._here.pop(oldest))
+        """Forget the stretches longest untouched where more than ``most`` cells are here; only between flushes."""
+        surplus = len(self) - most
+        if surplus <= 0:
+            return
+        surplus += int(most * (1 - KEPT_AT_EVICTION))
+        sizes: dict[Stretch, int] = {}
+        for grain, cells in self._cells.items():
+            length = STRETCH_MINUTES[grain]
+            for key in cells:
+                stretch = grain, key[0] - key[0] % length
+                sizes[stretch] = sizes.get(stretch, 0) + 1
+        gone: set[Stretch] = set()
+        for stretch in sorted(sizes, key=self._here.__getitem__):
+            if surplus <= 0:
+                break
+            surplus -= sizes[stretch]
+            gone.add(stretch)
+            del self._here[stretch]
+        for grain, cells in self._cells.items():
+            length = STRETCH_MINUTES[grain]
+            kept = {key: cell for key, cell in cells.items() if (grain, key[0] - key[0] % length) not in gone}
+            self._cells[grain] = kept

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from milepost.domain import facts as f
-from milepost.domain.contributions import Contributions, contributions, cost_contributions, totals
+from milepost.domain.contributions import CellKey, Contributions, contributions, cost_contributions, totals
 from milepost.domain.order import fold
 from milepost.processor.cells import CUT, Cell
 from milepost.processor.intake import Rejected, Taken
@@ -12,10 +12,11 @@ from milepost.processor.ledger import Account
 from milepost.processor.loading import Loader
 from milepost.processor.partition import Batch, Partition, Pending
 from milepost.processor.rows import ledger_row, order_row
-from milepost.domain.contributions import CellKey
 
 YIELD_EVERY = 100
 """Orders folded between two looks at the event loop, so that heartbeats and requests go on."""
+
+NO_CELL: CellKey = (0, "", "", "", "", "", "", "")
 
 Difference = tuple[Contributions, Contributions]
 
@@ -65,18 +66,19 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
 
 def cut_row(partition: int, reached: int) -> tuple[object, ...]:
     """The row that says: everything of ``partition`` below offset ``reached`` is in the KPI rows."""
-    return Cell().row(CUT, CellKey(0, "", "", "", "", ""), partition, reached)
+    return Cell().row(CUT, NO_CELL, partition, reached)
 
 
 def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> Difference | None:
     stored = partition.orders.get(subject)
     known = f.decode(stored) if stored else []
-    digests = {fact.identity: fact.digest for fact in known}
+    digests = {(fact.source, fact.id): fact.digest for fact in known}
     fresh: list[f.AnyFact] = []
     for taken, fact in _facts(events):
-        digest = digests.get(fact.identity)
+        identity = fact.source, fact.id
+        digest = digests.get(identity)
         if digest is None:
-            digests[fact.identity] = fact.digest
+            digests[identity] = fact.digest
             fresh.append(fact)
             batch.accept(taken)
         else:

@@ -69,8 +69,8 @@ class Loader:
     async def cells(self, partition: Partition, stretches: Iterable[Stretch]) -> list[tuple[int, CellKey, Cell]]:
         """All stored cells of ``stretches``."""
         by_grain: dict[int, list[int]] = {}
-        for stretch in stretches:
-            by_grain.setdefault(stretch.grain, []).append(stretch.start)
+        for grain, start in stretches:
+            by_grain.setdefault(grain, []).append(start)
         cells = []
         for grain, starts in by_grain.items():
             rows = await patiently(self._stretch_rows, partition, grain, starts)
@@ -124,4 +124,4 @@ def _cell(grain: int, row: Row) -> tuple[int, CellKey, Cell]:
     cell.values = list(measures)
     for bucket, count in zip(row[-2], row[-1], strict=True):
         cell.add_bucket(bucket, count)
-    return grain, CellKey(row[1] // 60, *row[2:_KEY_COLUMNS]), cell
+    return grain, (row[1] // 60, *row[2:_KEY_COLUMNS]), cell

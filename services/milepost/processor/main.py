@@ -1,5 +1,6 @@
 """One processor worker as a process."""
 
+import gc
 import logging
 
 import faust
@@ -10,12 +11,17 @@ from milepost.store.client import writer
 from milepost.store.currency import check_currency
 
 
+GC_THRESHOLDS = (200_000, 50, 1_000)
+
+
 def run(settings: Settings, index: int = 0) -> None:
     """Run worker ``index`` until it is told to stop; raises ``SystemExit`` with its exit code.
 
     Stops at once with the store's error where the schema is missing or the database keeps another currency.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Facts, keys and rows hold no cycles, and there are millions: let the collector look seldom.
+    gc.set_threshold(*GC_THRESHOLDS)
     store = writer(settings)
     check_currency(store, settings)
     worker = faust.Worker(build_app(settings, store, index), loglevel="INFO", redirect_stdouts=False, logfile=None)

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Iterator
 
 from milepost.domain import facts as f
-from milepost.domain.contributions import Contributions, CellKey, contributions, cost_contributions, totals
+from milepost.domain.contributions import Contributions, contributions, cost_contributions, totals
 from milepost.domain.measures import INDEX, MEASURES
 from milepost.domain.order import fold
-from milepost.processor.cells import CUT, STRETCH_MINUTES, Cell, Cells, Stretch
+from milepost.processor.cells import STRETCH_MINUTES, Cells
+from milepost.processor.flush import cut_row
 from milepost.processor.ledger import Account
 from milepost.processor.loading import below
 from milepost.processor.orders import OrderCache
@@ -60,9 +61,9 @@ def _recover(store: Store, number: int) -> Partition:
     if cut and not _adds_up(store, number, cut):
         log.warning("partition %d: KPI rows and orders disagree at offset %d, rebuilding the KPI rows", number, cut)
         _rebuild(store, number, cut)
-    lengths = {grain: minutes for grain, minutes in STRETCH_MINUTES.items()}
-    parameters = of_partition | {"grains": list(lengths), "lengths": list(lengths.values())}
-    stretches = [Stretch(grain, count * lengths[grain]) for grain, count in store.query(_STRETCHES, parameters)]
+    parameters = of_partition | {"grains": list(STRETCH_MINUTES), "lengths": list(STRETCH_MINUTES.values())}
+    stored = store.query(_STRETCHES, parameters)
+    stretches = [(grain, count * STRETCH_MINUTES[grain]) for grain, count in stored]
     subjects = [row[0] for row in store.query(_SUBJECTS, of_partition, {"max_result_rows": 0})]
     log.info("partition %d: %d orders stored, going on at offset %d", number, len(subjects), cut)
     return Partition(number, cut, Cells(stretches), OrderCache(subjects, len(subjects)))
@@ -100,7 +101,7 @@ def _rebuild(store: Store, number: int, cut: int) -> None:
     """Write all KPI rows of the partition anew from its orders and ledger, and zeros where none should be."""
     cells = Cells()
     for grain, seconds, *labels in store.query(_CELL_KEYS, {"partition": number}, {"max_result_rows": 0}):
-        cells.touch(grain, CellKey(seconds // 60, *labels))
+        cells.touch(grain, (seconds // 60, *labels))
     for page in _pages(store, number):
         for _, facts in page:
             as_of_cut = below(cut, facts)
@@ -109,7 +110,7 @@ def _rebuild(store: Store, number: int, cut: int) -> None:
     for share in _ledger_contributions(store, number, cut):
         cells.replace({}, share)
     rows = cells.take_changed(number, cut)
-    rows.append(Cell().row(CUT, CellKey(0, "", "", "", "", ""), number, cut))
+    rows.append(cut_row(number, cut))
     store.insert_msgpack(tables.KPIS, rows)
 
 

@@ -5,30 +5,21 @@ on are histogram buckets (``HISTOGRAM_SLOT + bucket key``).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from milepost.domain.facts import CostRecorded
 from milepost.domain.kpis import MINUTE_US
 from milepost.domain.measures import HISTOGRAMS, INDEX, MEASURES, STAGES, bucket_key
 from milepost.domain.order import Order
+from milepost.domain.promise import Promise, Promises
 
 HISTOGRAM_SLOT = len(MEASURES)
 
 Slots = list[tuple[int, int]]
 
 
-class CellKey(NamedTuple):
-    """A KPI minute (minutes since 1970-01-01 UTC) and its dimensions."""
-
-    minute: int
-    hub_id: str
-    zone_id: str
-    service_level: str
-    merchant_id: str
-    courier_id: str
-    component: str = ""
-    activity: str = ""
-
+CellKey = tuple[int, str, str, str, str, str, str, str]
+"""A KPI minute (minutes since 1970-01-01 UTC) and its dimensions: hub, zone, service level, merchant, courier; for a
+cost its component and activity, else "" and "". A bare tuple, for there are many."""
 
 Contributions = dict[CellKey, Slots]
 
@@ -65,6 +56,8 @@ _COST = INDEX["cost"]
 _DELIVERY_HISTOGRAM = HISTOGRAMS.index("delivery")
 _STAGE_SLOTS = {stage: (INDEX[f"{stage}_timed"], INDEX[f"{stage}_us"], HISTOGRAMS.index(stage)) for stage in STAGES}
 
+_NOWHERE = ("", "", "")
+
 SATISFIED_FROM = 4
 """Scores from here up count as satisfied (csat)."""
 PROMOTER_FROM = 9
@@ -76,61 +69,42 @@ def contributions(order: Order) -> Contributions:
     """Everything ``order`` counts for, by cell. Costs count at once; all else once the order is placed."""
     cells: Contributions = {}
     placed, promises = order.placed, order.promises
-    zone = level = merchant = ""
-    if placed is not None and promises is not None:
-        hub, zone, level, merchant = placed.hub_id, placed.zone_id, placed.service_level, placed.merchant_id
+    if placed is None or promises is None:
+        for cost in order.costs.values():
+            _cost(cells, cost, _NOWHERE, cost.courier_id)
+        return cells
+    place = (placed.zone_id, placed.service_level, placed.merchant_id)
+    dimensions = (placed.hub_id, *place)
+    no_cost = ("", "")
+    holder_at = order.holder_at
 
-        def at(moment: int, courier: str = "") -> Slots:
-            key = CellKey(moment // MINUTE_US, hub, zone, level, merchant, courier or order.holder_at(moment))
-            return cells.setdefault(key, [])
+    def at(moment: int, courier: str = "") -> Slots:
+        key = (moment // MINUTE_US, *dimensions, courier or holder_at(moment), *no_cost)
+        slots = cells.get(key)
+        if slots is None:
+            slots = cells[key] = []
+        return slots
 
-        deadline, delivered_at = promises.in_force.deadline, order.delivered_at
-        kept = 0 < delivered_at <= deadline
-        if order.due_by(deadline):
-            due = at(deadline)
-            due.append((_DUE, 1))
-            if promises.moves:
-                due.append((_REPROMISED, 1))
-            if kept:
-                due.append((_KEPT, 1))
-                if order.in_full is None:
-                    due.append((_OTIF_UNKNOWN, 1))
-                elif order.in_full:
-                    due.append((_OTIF, 1))
-        original = promises.original.deadline
-        if order.due_by(original):
-            slots = at(original)
-            slots.append((_DUE_ORIGINAL, 1))
-            if 0 < delivered_at <= original:
-                slots.append((_KEPT_ORIGINAL, 1))
-        if delivered_at:
-            _delivered(order, at(delivered_at, order.delivered_courier), placed.time, promises.in_force.opens, kept)
-        if order.first_attempt_at:
-            slots = at(order.first_attempt_at, order.first_attempt_courier)
-            slots.append((_ATTEMPTED, 1))
-            if order.first_attempt_delivered:
-                slots.append((_FIRST_SUCCESS, 1))
-        if order.first_tried_at:
-            slots = at(order.first_tried_at, order.first_tried_courier)
-            slots.append((_TRIED, 1))
-            if order.never_reached:
-                slots.append((_NOT_ATTEMPTED, 1))
-        if order.closed_at:
-            slots = at(order.closed_at, order.delivered_courier if order.closed_at == delivered_at else "")
-            slots.append((_CLOSED, 1))
-            if order.cancelled:
-                slots.append((_CANCELLED, 1))
-            if order.returned:
-                slots.append((_RETURNED, 1))
-        if order.responded:
-            _answers(order, at)
-        for stage, start, end, courier in stages(order, placed.time):
-            timed, total, histogram = _STAGE_SLOTS[stage]
-            slots = at(end, courier)
-            slots += ((timed, 1), (total, end - start), (HISTOGRAM_SLOT + bucket_key(histogram, end - start), 1))
+    _due(order, promises, at)
+    delivered_at = order.delivered_at
+    if delivered_at:
+        _delivered(order, at(delivered_at, order.delivered_courier), placed.time, promises.in_force)
+    _attempts(order, at)
+    if order.closed_at:
+        slots = at(order.closed_at, order.delivered_courier if order.closed_at == delivered_at else "")
+        slots.append((_CLOSED, 1))
+        if order.cancelled:
+            slots.append((_CANCELLED, 1))
+        if order.returned:
+            slots.append((_RETURNED, 1))
+    if order.responded:
+        _answers(order, at)
+    for stage, start, end, courier in stages(order, placed.time):
+        timed, total, histogram = _STAGE_SLOTS[stage]
+        bucket = HISTOGRAM_SLOT + bucket_key(histogram, end - start)
+        at(end, courier).extend(((timed, 1), (total, end - start), (bucket, 1)))
     for cost in order.costs.values():
-        courier = cost.courier_id or (order.holder_at(cost.time) if placed is not None else "")
-        _cost(cells, cost, zone, level, merchant, courier)
+        _cost(cells, cost, place, cost.courier_id or holder_at(cost.time))
     return cells
 
 
@@ -138,7 +112,7 @@ def cost_contributions(cost: CostRecorded | None) -> Contributions:
     """What a cost that belongs to no order counts for; nothing for None."""
     cells: Contributions = {}
     if cost is not None:
-        _cost(cells, cost, "", "", "", cost.courier_id)
+        _cost(cells, cost, _NOWHERE, cost.courier_id)
     return cells
 
 
@@ -152,25 +126,57 @@ def totals(cells: Contributions) -> list[int]:
     return sums
 
 
-def _cost(cells: Contributions, cost: CostRecorded, zone: str, level: str, merchant: str, courier: str) -> None:
-    key = CellKey(cost.time // MINUTE_US, cost.hub_id, zone, level, merchant, courier, cost.component, cost.activity)
+def _cost(cells: Contributions, cost: CostRecorded, place: tuple[str, str, str], courier: str) -> None:
+    key = (cost.time // MINUTE_US, cost.hub_id, *place, courier, cost.component, cost.activity)
     cells.setdefault(key, []).append((_COST, cost.amount))
 
 
-def _delivered(order: Order, slots: Slots, placed_at: int, opens: int, kept: bool) -> None:
+def _due(order: Order, promises: Promises, at: Callable[[int], Slots]) -> None:
+    delivered_at = order.delivered_at
+    deadline = promises.in_force.deadline
+    if order.due_by(deadline):
+        due = at(deadline)
+        due.append((_DUE, 1))
+        if promises.moves:
+            due.append((_REPROMISED, 1))
+        if 0 < delivered_at <= deadline:
+            due.append((_KEPT, 1))
+            if order.in_full is None:
+                due.append((_OTIF_UNKNOWN, 1))
+            elif order.in_full:
+                due.append((_OTIF, 1))
+    original = promises.original.deadline
+    if order.due_by(original):
+        due = at(original)
+        due.append((_DUE_ORIGINAL, 1))
+        if 0 < delivered_at <= original:
+            due.append((_KEPT_ORIGINAL, 1))
+
+
+def _attempts(order: Order, at: Callable[[int, str], Slots]) -> None:
+    if order.first_attempt_at:
+        slots = at(order.first_attempt_at, order.first_attempt_courier)
+        slots.append((_ATTEMPTED, 1))
+        if order.first_attempt_delivered:
+            slots.append((_FIRST_SUCCESS, 1))
+    if order.first_tried_at:
+        slots = at(order.first_tried_at, order.first_tried_courier)
+        slots.append((_TRIED, 1))
+        if order.never_reached:
+            slots.append((_NOT_ATTEMPTED, 1))
+
+
+def _delivered(order: Order, slots: Slots, placed_at: int, promise: Promise) -> None:
     slots.append((_DELIVERED, 1))
     duration = order.delivered_at - placed_at
     if duration >= 0:
-        slots += (
-            (_DELIVERY_TIMED, 1),
-            (_DELIVERY_US, duration),
-            (HISTOGRAM_SLOT + bucket_key(_DELIVERY_HISTOGRAM, duration), 1),
-        )
-    if kept:
+        bucket = HISTOGRAM_SLOT + bucket_key(_DELIVERY_HISTOGRAM, duration)
+        slots += ((_DELIVERY_TIMED, 1), (_DELIVERY_US, duration), (bucket, 1))
+    if order.delivered_at <= promise.deadline:
         slots.append((_ON_TIME, 1))
-    if opens:
+    if promise.opens:
         slots.append((_WINDOWED, 1))
-        if order.delivered_at < opens:
+        if order.delivered_at < promise.opens:
             slots.append((_EARLY, 1))
     if order.in_full is not None:
         slots.append((_IN_FULL_KNOWN, 1))

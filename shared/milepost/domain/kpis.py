@@ -21,7 +21,7 @@ MINUTE_US = 60_000_000
 class Kpi:
     """A key performance indicator as sums of measures.
 
-    ``value = scale × Σ numerator / Σ denominator``, where ``numerator`` names measures with their sign and ``unit_size``
+    ``value = scale × Σ numerator / Σ denominator``; ``numerator`` names measures with their sign, ``unit_size``
     turns the numerator's integer into its unit (microseconds into minutes, ten-thousandths into currency).
     ``coverage = 1 − Σ unknown / Σ population`` (or ``Σ known / Σ population``); where it is 0 the value is null.
     ``mean`` is a further sum over the denominator, ``high`` what the value would be were the unknown good.

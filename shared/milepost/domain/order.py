@@ -1,5 +1,8 @@
 """The state of an order, as a pure function of the set of its facts."""
 
+from collections.abc import Callable
+from typing import Any
+
 from msgspec import Struct
 
 from milepost.contracts.reasons import DOOR_REASONS
@@ -87,75 +90,155 @@ class Order(Struct, gc=False):
         return "placed"
 
 
-def fold(known: list[f.AnyFact]) -> Order:
-    """The state of the order that has exactly the facts ``known``, in whatever order they stand."""
-    order = Order()
+class _Reading(Struct, gc=False):
+    """An order while its facts are being read, in order of time."""
+
+    order: Order
     deliveries: list[f.Delivered] = []
     ends: list[f.Returned | f.Lost] = []
     changes: list[f.PromiseChanged] = []
     arrivals: list[int] = []
-    holders: list[tuple[int, str]] = []
-    costs: dict[str, f.CostRecorded] = {}
+
+
+def fold(known: list[f.AnyFact]) -> Order:
+    """The state of the order that has exactly the facts ``known``, in whatever order they stand."""
+    order = Order()
+    reading = _Reading(order)
     for fact in f.standing(known):
-        kind = type(fact)
-        if kind is f.Retracted:
-            continue
-        time = fact.time
-        order.last_event_at = time
-        if kind is f.Placed:
-            if order.placed is None:
-                order.placed = fact
-        elif kind is f.Ready:
-            order.ready_at = order.ready_at or time
-        elif kind is f.Assigned:
-            order.assigned_at = order.assigned_at or time
-            holders.append((time, fact.courier_id))
-        elif kind is f.Unassigned:
-            holders.append((time, ""))
-        elif kind is f.Departed:
-            order.out_at = order.out_at or time
-        elif kind is f.PickedUp:
-            order.out_at = order.out_at or time
-            if fact.courier_id:
-                holders.append((time, fact.courier_id))
-        elif kind is f.EtaUpdated:
-            order.eta = fact.eta
-        elif kind is f.Arrived:
-            arrivals.append(time)
-            if fact.courier_id:
-                holders.append((time, fact.courier_id))
-        elif kind is f.AttemptFailed:
-            _attempt_failed(order, fact)
-            if fact.courier_id:
-                holders.append((time, fact.courier_id))
-        elif kind is f.Delivered:
-            deliveries.append(fact)
-            _attempted(order, fact, delivered=True)
-            if fact.courier_id:
-                holders.append((time, fact.courier_id))
-        elif kind is f.Returned:
-            if fact.disposition != "back_to_hub":
-                order.returned = True
-            if fact.disposition == "to_sender":
-                ends.append(fact)
-        elif kind is f.Lost:
-            ends.append(fact)
-            order.lost = True
-        elif kind is f.PromiseChanged:
-            changes.append(fact)
-        elif kind is f.Cancelled:
-            if not order.cancelled_at:
-                order.cancelled_at, order.cancelled_by = time, fact.requested_by
-        elif kind is f.FeedbackSubmitted:
-            _answered(order, fact)
-        elif kind is f.CostRecorded:
-            costs[fact.cost_id] = fact
-    order.holders, order.costs = holders, costs
-    if order.placed is not None:
-        _conclude(order, order.placed, outcome(order.placed.parcels, deliveries, ends), changes)
-    if arrivals:
-        _at_the_door(order, arrivals)
+        read = _READERS.get(type(fact))
+        if read is not None:
+            read(reading, fact)
+            order.last_event_at = fact.time
+    placed = order.placed
+    if placed is not None:
+        _conclude(order, placed, outcome(placed.parcels, reading.deliveries, reading.ends), reading.changes)
+    if reading.arrivals:
+        _at_the_door(order, reading.arrivals)
     return order
+
+
+def _placed(reading: _Reading, fact: f.Placed) -> None:
+    if reading.order.placed is None:
+        reading.order.placed = fact
+
+
+def _promise_changed(reading: _Reading, fact: f.PromiseChanged) -> None:
+    reading.changes.append(fact)
+
+
+def _cancelled(reading: _Reading, fact: f.Cancelled) -> None:
+    order = reading.order
+    if not order.cancelled_at:
+        order.cancelled_at, order.cancelled_by = fact.time, fact.requested_by
+
+
+def _ready(reading: _Reading, fact: f.Ready) -> None:
+    order = reading.order
+    order.ready_at = order.ready_at or fact.time
+
+
+def _assigned(reading: _Reading, fact: f.Assigned) -> None:
+    order = reading.order
+    order.assigned_at = order.assigned_at or fact.time
+    order.holders.append((fact.time, fact.courier_id))
+
+
+def _unassigned(reading: _Reading, fact: f.Unassigned) -> None:
+    reading.order.holders.append((fact.time, ""))
+
+
+def _departed(reading: _Reading, fact: f.Departed) -> None:
+    order = reading.order
+    order.out_at = order.out_at or fact.time
+
+
+def _picked_up(reading: _Reading, fact: f.PickedUp) -> None:
+    order = reading.order
+    order.out_at = order.out_at or fact.time
+    _held(order, fact.time, fact.courier_id)
+
+
+def _eta_updated(reading: _Reading, fact: f.EtaUpdated) -> None:
+    reading.order.eta = fact.eta
+
+
+def _arrived(reading: _Reading, fact: f.Arrived) -> None:
+    reading.arrivals.append(fact.time)
+    _held(reading.order, fact.time, fact.courier_id)
+
+
+def _attempt_failed(reading: _Reading, fact: f.AttemptFailed) -> None:
+    order = reading.order
+    if fact.reason_code in DOOR_REASONS:
+        order.failed_attempts += 1
+        order.first_failed_at = order.first_failed_at or fact.time
+        _attempted(order, fact, delivered=False)
+    else:
+        order.never_reached = True
+        _tried(order, fact)
+    _held(order, fact.time, fact.courier_id)
+
+
+def _delivered(reading: _Reading, fact: f.Delivered) -> None:
+    reading.deliveries.append(fact)
+    _attempted(reading.order, fact, delivered=True)
+    _held(reading.order, fact.time, fact.courier_id)
+
+
+def _returned(reading: _Reading, fact: f.Returned) -> None:
+    if fact.disposition != "back_to_hub":
+        reading.order.returned = True
+    if fact.disposition == "to_sender":
+        reading.ends.append(fact)
+
+
+def _lost(reading: _Reading, fact: f.Lost) -> None:
+    reading.order.lost = True
+    reading.ends.append(fact)
+
+
+def _feedback_requested(_reading: _Reading, _fact: f.FeedbackRequested) -> None:
+    """Heard of, no more: the response counts."""
+
+
+def _feedback_submitted(reading: _Reading, fact: f.FeedbackSubmitted) -> None:
+    order = reading.order
+    order.responded = True
+    if fact.score >= 0:
+        order.score, order.scored_at = fact.score, fact.time
+    if fact.nps >= 0:
+        order.nps, order.nps_at = fact.nps, fact.time
+
+
+def _cost_recorded(reading: _Reading, fact: f.CostRecorded) -> None:
+    reading.order.costs[fact.cost_id] = fact
+
+
+_READERS: dict[type[f.AnyFact], Callable[[_Reading, Any], None]] = {
+    f.Placed: _placed,
+    f.PromiseChanged: _promise_changed,
+    f.Cancelled: _cancelled,
+    f.Ready: _ready,
+    f.Assigned: _assigned,
+    f.Unassigned: _unassigned,
+    f.Departed: _departed,
+    f.PickedUp: _picked_up,
+    f.EtaUpdated: _eta_updated,
+    f.Arrived: _arrived,
+    f.AttemptFailed: _attempt_failed,
+    f.Delivered: _delivered,
+    f.Returned: _returned,
+    f.Lost: _lost,
+    f.FeedbackRequested: _feedback_requested,
+    f.FeedbackSubmitted: _feedback_submitted,
+    f.CostRecorded: _cost_recorded,
+}
+"""What each fact does to the order; a retraction does its work before (``facts.standing``)."""
+
+
+def _held(order: Order, since: int, courier_id: str) -> None:
+    if courier_id:
+        order.holders.append((since, courier_id))
 
 
 def _attempted(order: Order, fact: f.Delivered | f.AttemptFailed, *, delivered: bool) -> None:
@@ -170,24 +253,6 @@ def _tried(order: Order, fact: f.Delivered | f.AttemptFailed) -> None:
     if not order.first_tried_at:
         order.first_tried_at = fact.time
         order.first_tried_courier = fact.courier_id
-
-
-def _attempt_failed(order: Order, fact: f.AttemptFailed) -> None:
-    if fact.reason_code in DOOR_REASONS:
-        order.failed_attempts += 1
-        order.first_failed_at = order.first_failed_at or fact.time
-        _attempted(order, fact, delivered=False)
-    else:
-        order.never_reached = True
-        _tried(order, fact)
-
-
-def _answered(order: Order, fact: f.FeedbackSubmitted) -> None:
-    order.responded = True
-    if fact.score >= 0:
-        order.score, order.scored_at = fact.score, fact.time
-    if fact.nps >= 0:
-        order.nps, order.nps_at = fact.nps, fact.time
 
 
 def _conclude(order: Order, placed: f.Placed, end: Outcome, changes: list[f.PromiseChanged]) -> None:

@@ -26,7 +26,8 @@ def outcome(declared: list[str], deliveries: list[Delivered], ends: list[Returne
     counted: list[Delivered] = []
     ended_at = 0
     complete = closed = True
-    for parcel in declared or [None]:
+    parcels: list[str | None] = [*declared] or [None]
+    for parcel in parcels:
         first = next((d for d in deliveries if _speaks_of(d.parcels, parcel)), None)
         end = next((e for e in ends if _speaks_of(e.parcels, parcel)), None)
         if first is None:
@@ -49,7 +50,7 @@ def _speaks_of(named: list[str] | None, parcel: str | None) -> bool:
 
 
 def in_full(ordered: list[tuple[str, int]], counted: list[Delivered]) -> bool | None:
-    """Whether everything ordered came undamaged, summed over parcels and repeated lines; None where a delivery says nothing."""
+    """Whether everything ordered came undamaged, over all parcels and repeated lines; None where a delivery is silent."""
     missing: dict[str, int] = {}
     for sku, quantity in ordered:
         missing[sku] = missing.get(sku, 0) + quantity

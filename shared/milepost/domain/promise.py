@@ -15,7 +15,7 @@ class Promise(NamedTuple):
 
 class Promises(NamedTuple):
     """Every promise that matters: ``in_force`` after ``moves`` changes; ``agreed`` is the latest one customer or
-    merchant agreed to, even after a miss; ``carrier`` what the carrier announced last (0: nothing), which moves nothing.
+    merchant agreed to, even after a miss; ``carrier`` what the carrier announced last (0: nothing), moving nothing.
     """
 
     original: Promise
