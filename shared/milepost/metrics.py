@@ -57,3 +57,37 @@ RECOVERIES = Metric("milepost_processor_recoveries_total", "Partitions taken in 
 RECOVERY_SECONDS = Metric("milepost_processor_recovery_seconds", "Time the last recovery took.")
 CACHED_ORDERS = Metric("milepost_processor_cached_orders", "Orders in the worker's memory.")
 SINK_FAILURES = Metric("milepost_sink_failures", "Failed calls of the store in a row; 0 while it answers.")
+
+INSIGHTS_REQUESTS = Metric(
+    "milepost_insights_requests_total", "Requests the read API answered, by route and status code.", ("route", "status")
+)
+INSIGHTS_SECONDS = Metric("milepost_insights_seconds", "Time the read API took for an answer.", ("route",))
+
+_KPI_LABELS = ("kpi", "stage", "window", "hub_id")
+KPI_VALUE = Metric(
+    "milepost_kpi_value",
+    "A KPI over the window that ended with the last whole minute, by hub; `stage` only for stage_time. No series where "
+    "nothing counted. Never average it: divide the sum of numerators by the sum of denominators.",
+    _KPI_LABELS,
+)
+KPI_NUMERATOR = Metric(
+    "milepost_kpi_numerator", "Exact sum over the window that the KPI's value divides, in its unit.", _KPI_LABELS
+)
+KPI_DENOMINATOR = Metric("milepost_kpi_denominator", "Exact count over the window that it is divided by.", _KPI_LABELS)
+OPEN_ORDERS = Metric("milepost_open_orders", "Orders placed, neither closed nor abandoned.", ("hub_id",))
+OVERDUE_ORDERS = Metric(
+    "milepost_overdue_orders", "Open orders past the latest promise agreed with customer or merchant.", ("hub_id",)
+)
+ORPHAN_ORDERS = Metric("milepost_orphan_orders", "Orders heard of but not placed.")
+WATERMARK_AGE = Metric(
+    "milepost_watermark_age_seconds",
+    "How long ago everything received was in the numbers; of all partitions, as the store tells. No series before the "
+    "first event.",
+)
+STORED_DEAD_LETTERS = Metric("milepost_dead_letters_stored", "Dead letters in the store, by reason.", ("reason",))
+EXPORTER_UP = Metric("milepost_exporter_up", "1 while the exporter serves KPIs, 0 while it has none fresh enough.")
+EXPORTER_LAST_SUCCESS = Metric(
+    "milepost_exporter_last_success_timestamp_seconds", "When the KPIs served were read; 0 before the first time."
+)
+EXPORTER_SECONDS = Metric("milepost_exporter_refresh_seconds", "Time the last refresh took.")
+EXPORTER_FAILURES = Metric("milepost_exporter_failures_total", "Refreshes that failed.")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,9 +119,15 @@ def _known(micros: int) -> datetime:
 
 
 def find_orders(
-    store: Store, now: datetime, state: str, *, hub_id: str | None = None, limit: int = 100, cursor: str | None = None
+    store: Store,
+    now: datetime,
+    state: str,
+    *,
+    where: Mapping[str, str | None] | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
 ) -> OrderPage:
-    """Orders in ``state`` (a key of ``STATES``) at ``now``, by deadline.
+    """Orders in ``state`` (a key of ``STATES``) at ``now``, by deadline; their dimensions as in ``where``.
 
     Raises:
         QuestionError: no such state, limit or cursor.
@@ -132,9 +139,10 @@ def find_orders(
         raise QuestionError("limit", f"must be from 1 to {MOST_A_PAGE}")
     parameters: dict[str, Any] = {**clock(now), "limit": limit + 1}
     parts = [f"({STATES[state]})"]
-    if hub_id is not None:
-        parts.append("hub_id = {hub:String}")
-        parameters["hub"] = hub_id
+    for name, value in (where or {}).items():
+        if value is not None:
+            parts.append(f"{name} = {{where_{name}:String}}")
+            parameters[f"where_{name}"] = value
     if cursor is not None:
         deadline, order_id = _decoded(cursor)
         parts.append("(deadline, order_id) > ({deadline:Int64}, {after:String})")

@@ -1,0 +1,1 @@
+"""ClickHouse → /metrics: exact KPI sums by hub and window for Prometheus."""
