@@ -34,7 +34,7 @@ def every_fault(value: bytes | msgspec.Raw, currency: str, taken: datetime) -> l
     except InvalidEventError as error:
         if error.reason == "not_json":
             return error.faults
-        return _all(value, currency, taken) or error.faults
+        return listed(value, currency, taken) or error.faults
     return []
 
 
@@ -48,8 +48,12 @@ def schema_faults(document: Any) -> list[Fault]:
     return found
 
 
-def _all(value: bytes | msgspec.Raw, currency: str, taken: datetime) -> list[Fault]:
-    document = _document(value)
+def listed(value: bytes | msgspec.Raw, currency: str, taken: datetime) -> list[Fault]:
+    """The faults of a JSON document by its schema and the rules alone, without ``decode``'s word."""
+    try:
+        document = _document(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return [Fault("", f"not JSON: {error}")]
     found = schema_faults(document)
     kind = _kind(document)
     if kind is not None:
