@@ -8,6 +8,9 @@ applied). A test that must see an empty topic, or that kills an engine, starts a
 
 Absence. A test that needs Prometheus or the test data is skipped with the reason where they are absent; with
 ``MILEPOST_TEST_STRICT=1`` it fails instead.
+
+Containers. With ``MILEPOST_TEST_PLATFORM=containers`` the same tests get the official images of Kafka and ClickHouse
+instead (``tests/support/container_platform.py``), and skip with the reason where these cannot be had.
 """
 
 import os
@@ -27,6 +30,8 @@ from milepost.embedded.process import environment
 from milepost.settings import PORT_OFFSETS, Settings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+IN_CONTAINERS = os.environ.get("MILEPOST_TEST_PLATFORM") == "containers"
 
 
 def _absent(marker: str) -> str | None:
@@ -62,6 +67,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reason = _absent(marker)
             if reason:
                 skip_or_fail(reason)
+    if IN_CONTAINERS and item.path.name.startswith("test_embedded_"):
+        pytest.skip("is about the embedded platform, and this run is about containers")
+
+
+def new_settings() -> Settings:
+    """Settings of a platform not started yet, on free ports."""
+    settings = Settings(port_base=free_port_base())
+    if IN_CONTAINERS:
+        from container_platform import with_credentials
+
+        return with_credentials(settings)
+    return settings
+
+
+def new_platform(folder: Path, settings: Settings) -> Platform:
+    """A platform of the kind this run is about, not started yet; skips or fails the test where it cannot be had."""
+    if not IN_CONTAINERS:
+        return Platform(folder, settings)
+    from container_platform import ContainerPlatform, UnavailableError, require_engine
+
+    try:
+        require_engine()
+    except UnavailableError as error:
+        skip_or_fail(str(error))
+    return ContainerPlatform(folder, settings)
 
 
 @pytest.fixture(scope="session")
@@ -90,15 +120,21 @@ def _is_free(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
+def free_settings() -> Callable[[], Settings]:
+    """Makes settings whose ports are free, for a platform of the test's own."""
+    return lambda: Settings(port_base=free_port_base())
+
+
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     """The settings of the session's platform."""
-    return Settings(port_base=free_port_base())
+    return new_settings()
 
 
 @pytest.fixture(scope="session")
 def platform(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Kafka and ClickHouse, running; shared by the session, so neither to be killed nor to be emptied."""
-    with Platform(tmp_path_factory.mktemp("platform"), settings) as running:
+    with new_platform(tmp_path_factory.mktemp("platform"), settings) as running:
         yield running
 
 
@@ -108,7 +144,7 @@ def start_platform(tmp_path: Path) -> Iterator[Callable[[], Platform]]:
     started: list[Platform] = []
 
     def start() -> Platform:
-        one = Platform(tmp_path / f"platform-{len(started)}", Settings(port_base=free_port_base()))
+        one = new_platform(tmp_path / f"platform-{len(started)}", new_settings())
         started.append(one)
         one.start_infrastructure()
         return one
