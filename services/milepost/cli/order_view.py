@@ -120,6 +120,8 @@ def _says(event: EventEntry) -> Text:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
     text = f"{len(value)}" if isinstance(value, list) else str(value)
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 

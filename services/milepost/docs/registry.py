@@ -5,13 +5,15 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, events, schemas, settings
+from milepost.docs import asyncapi, events, kpis, metrics, schemas, settings
 
 Render = Callable[[], str]
 
 GENERATED: dict[str, Render] = {
     "docs/events.md": events.render,
     "docs/asyncapi.yaml": asyncapi.render,
+    "docs/kpis.md": kpis.render,
+    "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,
     **{f"docs/schemas/{name}.json": partial(schemas.render, kind) for name, kind in EVENT_TYPES.items()},
 }

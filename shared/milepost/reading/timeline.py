@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from milepost.contracts.catalogue import EVENT_RETRACTED, PROMISE_CHANGED
+from milepost.contracts.event import micros
 from milepost.contracts.fields import AMOUNT_SCALE
 from milepost.domain.contributions import stages
 from milepost.domain.facts import AnyFact
@@ -147,7 +148,7 @@ def timeline(
         eta=moment(order.eta),
         promises=_promises(order, events),
         stages=_stages(order),
-        outcome=_outcome(order, currency),
+        outcome=_outcome(order, now, currency),
         sla=Sla(),
         events=list(events),
         problems=list(problems),
@@ -227,14 +228,14 @@ def _effect(event: EventEntry, deadline: datetime, delivered: datetime | None) -
     return "moved"
 
 
-def _outcome(order: Order, currency: str) -> Outcome:
+def _outcome(order: Order, now: datetime, currency: str) -> Outcome:
     promises = order.promises
     spent = sum(cost.amount for cost in order.costs.values())
     minutes = (order.delivered_at - order.placed.time) / MINUTE if order.placed and order.delivered_at else None
     return Outcome(
         due=None if promises is None else order.due_by(promises.in_force.deadline),
-        kept=_kept(order, promises, original=False),
-        kept_original=_kept(order, promises, original=True),
+        kept=_kept(order, now, promises, original=False),
+        kept_original=_kept(order, now, promises, original=True),
         in_full=order.in_full,
         attempts=order.failed_attempts + (1 if order.delivered_at else 0),
         first_attempt_delivered=order.first_attempt_delivered if order.first_attempt_at else None,
@@ -247,11 +248,14 @@ def _outcome(order: Order, currency: str) -> Outcome:
     )
 
 
-def _kept(order: Order, promises: Promises | None, *, original: bool) -> bool | None:
+def _kept(order: Order, now: datetime, promises: Promises | None, *, original: bool) -> bool | None:
+    """Whether a promise was kept; None where it was not due, or there is still time."""
     if promises is None:
         return None
     deadline = (promises.original if original else promises.in_force).deadline
-    return 0 < order.delivered_at <= deadline if order.due_by(deadline) else None
+    if not order.due_by(deadline) or (not order.delivered_at and deadline >= micros(now)):
+        return None
+    return 0 < order.delivered_at <= deadline
 
 
 def parsed(data: str) -> dict[str, Any]:
