@@ -18,7 +18,7 @@ from milepost.processor.liveness import Liveness
 from milepost.processor.patience import PATIENCE
 from milepost.processor.report import Report
 from milepost.processor.sink import Sink
-from milepost.processor.transport import Chunk, ChunkConsumer, ChunkTransport, Offsets
+from milepost.processor.transport import Chunk, ChunkTransport, Offsets
 from milepost.settings import Service, Settings
 from milepost.store.client import Store
 
@@ -28,7 +28,7 @@ CHUNK_RECORDS = 5_000
 CHUNKS_WAITING = 8
 
 
-class ChunkSchema(faust.Schema):  # type: ignore[misc]
+class ChunkSchema(faust.Schema[Any, Any]):
     """Keys and values are handed on as the transport made them."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
@@ -76,18 +76,16 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
     def end_offset(number: int) -> int | None:
         return app.consumer.highwater(TP(topics.LIFECYCLE.name, number))
 
-    engine = Engine(settings, store, Sink(store, publish_dead_letters), report, end_offset)
+    def partition_count() -> int | None:
+        return app.consumer.topic_partitions(topics.LIFECYCLE.name)
+
+    engine = Engine(settings, store, Sink(store, publish_dead_letters), report, end_offset, partition_count)
     liveness = Liveness(engine)
 
-    class WorkerConsumer(ChunkConsumer):
-        offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation)
+    offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation)
+    app.transport = ChunkTransport(app.conf.broker, app, offsets)
 
-    class WorkerTransport(ChunkTransport):
-        Consumer = WorkerConsumer
-
-    app.transport = WorkerTransport(app.conf.broker, app, loop=app.loop)
-
-    @app.agent(app.topic(topics.LIFECYCLE.name, schema=ChunkSchema()))  # type: ignore[untyped-decorator]
+    @app.agent(app.topic(topics.LIFECYCLE.name, schema=ChunkSchema()))
     async def lifecycle(chunks: Any) -> None:
         async for event in chunks.noack().events():
             chunk: Chunk = event.value
@@ -98,18 +96,18 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
                 await app.crash(error)
                 raise
 
-    @app.service  # type: ignore[untyped-decorator]
-    class Flusher(faust.Service):  # type: ignore[misc]
-        @faust.Service.task  # type: ignore[untyped-decorator]
+    @app.service
+    class Flusher(faust.Service):
+        @faust.Service.task
         async def _flush(self) -> None:
             await engine.run()
 
-    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
-    async def release(_sender: Any, revoked: set[TP], **_: Any) -> None:
+    @app.on_partitions_revoked.connect
+    async def release(_app: Any, /, *_: Any, **__: Any) -> None:
         await engine.release()
 
-    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
-    async def shut_down(_sender: Any, **_: Any) -> None:
+    @app.on_before_shutdown.connect
+    async def shut_down(_app: Any, /, *_: Any, **__: Any) -> None:
         await engine.release()
 
     _add_pages(app, report, liveness)
@@ -133,12 +131,12 @@ def dead_letter_message(rejected: Rejected) -> dict[str, Any]:
 
 
 def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:
-    @app.page("/healthz")  # type: ignore[untyped-decorator]
+    @app.page("/healthz")
     async def healthz(web: Any, request: Any) -> Any:
         fault = liveness.fault()
         return web.json({"status": "stuck" if fault else "alive", "fault": fault}, status=503 if fault else 200)
 
-    @app.page("/readyz")  # type: ignore[untyped-decorator]
+    @app.page("/readyz")
     async def readyz(web: Any, request: Any) -> Any:
         missing = []
         if app.rebalancing or not liveness.assigned:
@@ -147,6 +145,6 @@ def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:
             missing.append(f"the store is away: {PATIENCE.last_failure}")
         return web.json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
 
-    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    @app.page("/metrics")
     async def metrics(web: Any, request: Any) -> Any:
         return web.bytes(generate_latest(report.registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])

@@ -27,28 +27,24 @@ class Cell:
         self.buckets: dict[int, int] | None = None
 
     def put_in(self, slots: Slots) -> None:
-        """Add what something counts for."""
-        values = self.values
+        """Add what something counts for; a histogram bucket left with none goes."""
+        values, buckets = self.values, self.buckets
         for slot, value in slots:
             if slot < HISTOGRAM_SLOT:
                 values[slot] += value
+                continue
+            if buckets is None:
+                buckets = self.buckets = {}
+            key = slot - HISTOGRAM_SLOT
+            left = buckets.get(key, 0) + value
+            if left:
+                buckets[key] = left
             else:
-                self.add_bucket(slot - HISTOGRAM_SLOT, value)
+                del buckets[key]
 
     def take_out(self, slots: Slots) -> None:
         """Take away what something counted for."""
         self.put_in([(slot, -value) for slot, value in slots])
-
-    def add_bucket(self, key: int, count: int) -> None:
-        """Change the count of histogram bucket ``key``; a bucket of none leaves."""
-        buckets = self.buckets
-        if buckets is None:
-            buckets = self.buckets = {}
-        left = buckets.get(key, 0) + count
-        if left:
-            buckets[key] = left
-        else:
-            del buckets[key]
 
     def row(self, grain: int, key: CellKey, partition: int, version: int) -> tuple[Any, ...]:
         """The cell as a row of ``kpi_store``."""
@@ -132,8 +128,13 @@ class Cells:
             after = {key: slots for key, slots in after.items() if before.get(key) != slots}
             for grain, key, slots in roll_up(gone):
                 self.touch(grain, key).take_out(slots)
+        all_cells, all_changed = self._cells, self._changed
         for grain, key, slots in roll_up(after):
-            self.touch(grain, key).put_in(slots)
+            cell = all_cells[grain].get(key)
+            if cell is None:
+                cell = all_cells[grain][key] = Cell()
+            all_changed[grain][key] = cell
+            cell.put_in(slots)
 
     def take_changed(self, partition: int, version: int) -> list[tuple[Any, ...]]:
         """Rows of all cells changed since the last call; their stretches now count as stored."""

@@ -1,6 +1,7 @@
 """The processor's heart: partitions in hand, what arrives for them, and the flushes that write it."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 YIELD_EVERY = 500
 """Records decoded between two looks at the event loop."""
 PROGRESS_SECONDS = 1.0
+ACCOUNTS_KEPT = 5_000
+"""Ledger accounts of a partition in memory; past that all of them are read anew as they are needed."""
 RELEASE_SECONDS = 20.0
 """Longest time a partition being taken away is held up by its last flush."""
 
@@ -29,7 +32,13 @@ class Engine:
     """All partitions this worker has. One flush at a time covers them all, while the next events are being decoded."""
 
     def __init__(
-        self, settings: Settings, store: Store, sink: Sink, report: Report, end_offset: Callable[[int], int | None]
+        self,
+        settings: Settings,
+        store: Store,
+        sink: Sink,
+        report: Report,
+        end_offset: Callable[[int], int | None],
+        partition_count: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
@@ -39,6 +48,7 @@ class Engine:
         self._loader = Loader(store)
         self._report = report
         self._end_offset = end_offset
+        self._partition_count = partition_count
         self._flushing = asyncio.Lock()
         self._full = asyncio.Event()
         self._room = asyncio.Event()
@@ -67,6 +77,8 @@ class Engine:
         started = time.monotonic()
         numbers = sorted(numbers)
         recovered = await asyncio.gather(*(recover(self._store, number) for number in numbers))
+        for partition in recovered:
+            partition.siblings = self._partition_count()
         self.generation += 1
         self.partitions = {partition.number: partition for partition in recovered}
         self._report.recovered(len(numbers), time.monotonic() - started)
@@ -112,10 +124,8 @@ class Engine:
         """Flush whenever enough has come or waited long enough, and say how far we are; until cancelled."""
         told = 0.0
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), self._settings.flush_seconds)
-            except TimeoutError:
-                pass
             if self.pending:
                 await self.flush()
             if time.monotonic() - told >= PROGRESS_SECONDS:
@@ -141,9 +151,15 @@ class Engine:
                 partition.cut = pending.next_offset
                 partition.appended = pending.appended
                 partition.event_time = max(partition.event_time, pending.event_time)
-                partition.orders.evict(self._settings.cache_orders // len(self.partitions or taken))
-                partition.cells.evict(self._settings.cache_minutes // len(self.partitions or taken))
+                self._evict(partition)
             self._report.flushed(batch, built - started, time.monotonic() - started)
+
+    def _evict(self, partition: Partition) -> None:
+        share = max(1, len(self.partitions))
+        partition.orders.evict(self._settings.cache_orders // share)
+        partition.cells.evict(self._settings.cache_minutes // share)
+        if len(partition.accounts) > ACCOUNTS_KEPT:
+            partition.accounts.clear()
 
     async def _tell_progress(self) -> None:
         rows: list[tuple[Any, ...]] = []

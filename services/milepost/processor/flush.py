@@ -21,6 +21,7 @@ NO_CELL: CellKey = (0, "", "", "", "", "", "", "")
 Difference = tuple[Contributions, Contributions]
 
 CONFLICT = "conflict"
+MISPLACED = "misplaced"
 
 
 async def build(partition: Partition, pending: Pending, loader: Loader, batch: Batch) -> None:
@@ -71,6 +72,9 @@ def cut_row(partition: int, reached: int) -> tuple[object, ...]:
 
 def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> Difference | None:
     stored = partition.orders.get(subject)
+    if stored is None and not partition.owns(subject):
+        _misplaced(events, batch)
+        return None
     known = f.decode(stored) if stored else []
     digests = {(fact.source, fact.id): fact.digest for fact in known}
     fresh: list[f.AnyFact] = []
@@ -101,6 +105,9 @@ def _apply_to_account(
 ) -> Iterator[Difference]:
     touched: dict[str, Contributions] = {}
     version = 0
+    if not partition.owns(subject):
+        _misplaced([taken for taken in events if not taken.in_orders], batch)
+        return
     for taken, fact in _facts(events):
         digest = account.digest_of(fact.identity)
         if digest is not None:
@@ -118,6 +125,13 @@ def _apply_to_account(
         facts = f.encode(account.facts(cost_id))
         batch.ledger.append(ledger_row(subject, cost_id, partition.number, version, current, facts))
         yield before, cost_contributions(current)
+
+
+def _misplaced(events: list[Taken], batch: Batch) -> None:
+    """What another producer put into the wrong partition: the state of its subject lives elsewhere."""
+    for taken in events:
+        detail = "lies in another partition than its subject's; produce with key = subject and Kafka's own partitioner"
+        batch.rejected.append(Rejected(taken.record, MISPLACED, detail, *taken.event_row[:3]))
 
 
 def _facts(events: list[Taken]) -> Iterator[tuple[Taken, f.AnyFact]]:

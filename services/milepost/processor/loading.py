@@ -105,7 +105,7 @@ class Loader:
 
 
 def below(cut: int, facts: bytes) -> bytes:
-    """The facts that stand below offset ``cut``: an order row may be ahead of the cut after a crash, the replay brings the rest."""
+    """The facts below offset ``cut``: a row may be ahead of the cut after a crash, and the replay brings the rest."""
     decoded = f.decode(facts)
     kept = [fact for fact in decoded if fact.offset < cut]
     if len(kept) == len(decoded):
@@ -122,6 +122,5 @@ def _cell(grain: int, row: Row) -> tuple[int, CellKey, Cell]:
     cell = Cell()
     measures = row[_KEY_COLUMNS + 1 : _KEY_COLUMNS + 1 + len(MEASURES)]
     cell.values = list(measures)
-    for bucket, count in zip(row[-2], row[-1], strict=True):
-        cell.add_bucket(bucket, count)
+    cell.buckets = dict(zip(row[-2], row[-1], strict=True))
     return grain, (row[1] // 60, *row[2:_KEY_COLUMNS]), cell

@@ -10,7 +10,6 @@ from milepost.settings import Settings
 from milepost.store.client import writer
 from milepost.store.currency import check_currency
 
-
 GC_THRESHOLDS = (200_000, 50, 1_000)
 
 

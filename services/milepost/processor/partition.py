@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from milepost.bus.partitions import partition_of
 from milepost.processor.cells import Cells
 from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
@@ -35,8 +36,7 @@ class Pending:
         if fact is None:
             self.trials.append(taken)
             return
-        if fact.time > self.event_time:
-            self.event_time = fact.time
+        self.event_time = max(self.event_time, fact.time)
         if taken.in_orders:
             self.orders.setdefault(taken.subject, []).append(taken)
         if taken.in_ledger:
@@ -45,7 +45,9 @@ class Pending:
 
 @dataclass
 class Partition:
-    """A partition's state. ``cut`` is the offset up to which everything is in the store, complete."""
+    """A partition's state. ``cut`` is the offset up to which everything is in the store, complete; ``siblings`` is how
+    many partitions the topic has.
+    """
 
     number: int
     cut: int
@@ -55,6 +57,7 @@ class Partition:
     pending: Pending = field(default_factory=lambda: Pending(0))
     appended: int = 0
     event_time: int = 0
+    siblings: int | None = None
 
     def __post_init__(self) -> None:
         self.pending = Pending(self.cut)
@@ -63,6 +66,10 @@ class Partition:
     def position(self) -> int:
         """The offset of the next record wanted."""
         return self.pending.next_offset
+
+    def owns(self, subject: str) -> bool:
+        """Whether records of ``subject`` belong into this partition."""
+        return self.siblings is None or partition_of(subject.encode(), self.siblings) == self.number
 
     def take_pending(self) -> Pending:
         """What has arrived; from now on the next flush gathers."""

@@ -39,7 +39,7 @@ _LEDGER = "SELECT subject, facts FROM ledger_store FINAL WHERE partition = {part
 _CELL_TOTALS = f"""
 SELECT toInt8(grain), {", ".join(f"sum({name})" for name in MEASURES)} FROM kpi_store FINAL
 WHERE grain != 'cut' AND partition = {{partition:UInt16}} GROUP BY grain
-"""
+"""  # noqa: S608 - measure names only
 _ORDER_PAGE = """
 SELECT order_id, facts FROM orders_store FINAL
 WHERE partition = {partition:UInt16} AND order_id > {after:String} ORDER BY order_id LIMIT {limit:UInt32}
@@ -51,7 +51,7 @@ FROM kpi_store FINAL WHERE grain != 'cut' AND partition = {partition:UInt16}
 
 
 async def recover(store: Store, number: int) -> Partition:
-    """The state of partition ``number`` at its cut, its KPI rows checked against its orders and rebuilt where they differ."""
+    """The state of partition ``number`` at its cut; KPI rows that do not add up to its orders are rebuilt first."""
     return await patiently(_recover, store, number)
 
 

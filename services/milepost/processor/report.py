@@ -8,7 +8,7 @@ from milepost import metrics
 from milepost.processor.partition import Batch
 from milepost.processor.patience import PATIENCE
 
-_REASONS = ("not_json", "invalid", "unknown_type", "conflict")
+_REASONS = ("not_json", "invalid", "unknown_type", "conflict", "misplaced")
 
 
 class Report:

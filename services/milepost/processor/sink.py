@@ -16,7 +16,7 @@ PublishDeadLetters = Callable[[Sequence[Rejected]], Awaitable[None]]
 
 
 class Sink:
-    """The store as the processor writes it. Every row is an absolute state with a version: writing it again changes nothing."""
+    """The store as the processor writes it. Rows are absolute states with versions: repeating them changes nothing."""
 
     def __init__(self, store: Store, publish_dead_letters: PublishDeadLetters) -> None:
         self._store = store

@@ -6,12 +6,12 @@ and gap tree do not fit them, and are not used.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, Message
-from faust.types.transports import ConsumerT
+from faust.types import TP, AppT, Message
+from faust.types.transports import ConsumerCallback, ConsumerT
 
 
 class Chunk:
@@ -39,7 +39,7 @@ class Offsets:
         self.generation = generation
 
 
-class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
+class ChunkConsumer(driver.Consumer):
     """A consumer that hands on chunks, reads from the cut and commits the cut."""
 
     offsets: Offsets
@@ -66,7 +66,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
             last.timestamp_type,
             [],
             None,
-            Chunk(tp.partition, records, generation),
+            cast("bytes", Chunk(tp.partition, records, generation)),
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
@@ -79,8 +79,8 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         for number, offset in cuts.items():
             await self.seek(assigned[number], offset)
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust's
-        """Commit the cuts: what is stored, and nothing else. For those who watch the group; we read on from the store."""
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit the cuts: what is stored, and nothing else. For those who watch the group; we read from the store."""
         assigned = {tp.partition: tp for tp in self.assignment()}
         wanted = {
             assigned[number]: cut
@@ -92,7 +92,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     async def wait_empty(self) -> None:
         """Nothing to wait for: the processor flushes what it has in hand, and what it has not is read again."""
 
-    def ack(self, message: Message) -> bool:  # noqa: ARG002 - Faust's signature
+    def ack(self, message: Message) -> bool:
         """Acknowledgements do nothing; the cut does."""
         return True
 
@@ -106,7 +106,15 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Stalls are seen by the worker's own liveness, from offsets that do not move while there is lag."""
 
 
-class ChunkTransport(driver.Transport):  # type: ignore[misc]
-    """Faust's aiokafka transport with ``ChunkConsumer``."""
+class ChunkTransport(driver.Transport):
+    """Faust's aiokafka transport, whose consumers are ``ChunkConsumer`` that ask ``offsets``."""
 
-    Consumer: type[ConsumerT] = ChunkConsumer
+    def __init__(self, url: Any, app: AppT, offsets: Offsets) -> None:
+        super().__init__(url, app, loop=app.loop)
+        self._offsets = offsets
+
+    def create_consumer(self, callback: ConsumerCallback, **options: Any) -> ConsumerT:
+        """The worker's consumer."""
+        consumer = ChunkConsumer(self, callback=callback, **options)
+        consumer.offsets = self._offsets
+        return consumer

@@ -5,6 +5,7 @@ any earlier point of the log is the facts below it. All moments are microseconds
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -265,5 +266,4 @@ def standing(facts: list[AnyFact]) -> list[AnyFact]:
     return sorted(kept, key=_place_in_time)
 
 
-def _place_in_time(fact: AnyFact) -> tuple[int, str, str]:
-    return fact.time, fact.source, fact.id
+_place_in_time = attrgetter("time", "source", "id")

@@ -50,7 +50,7 @@ def _speaks_of(named: list[str] | None, parcel: str | None) -> bool:
 
 
 def in_full(ordered: list[tuple[str, int]], counted: list[Delivered]) -> bool | None:
-    """Whether everything ordered came undamaged, over all parcels and repeated lines; None where a delivery is silent."""
+    """Whether all that was ordered came undamaged, over parcels and repeated lines; None where a delivery is silent."""
     missing: dict[str, int] = {}
     for sku, quantity in ordered:
         missing[sku] = missing.get(sku, 0) + quantity

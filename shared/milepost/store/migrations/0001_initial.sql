@@ -29,7 +29,7 @@ CREATE TABLE events_store
 )
 ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(appended, 'UTC'))
-ORDER BY (subject, source, id)
+ORDER BY (subject, source, id, testmode)
 SETTINGS index_granularity = 1024;
 
 -- Personal data, apart from all else, by event, so that it can be erased without changing a number.
