@@ -1,6 +1,8 @@
 """Reading a request's body within bounds of size, time and memory."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -8,6 +10,7 @@ from milepost.edge.problems import ProblemError
 
 READ_SECONDS = 30.0
 """How long a request may take to arrive."""
+_DRAIN_SECONDS = 5.0
 _DRAINED_BODIES = 4
 """An oversized body is read on and thrown away up to so many times the limit, so that its sender reads the answer."""
 _CLOSE = {"Connection": "close"}
@@ -39,27 +42,35 @@ class BodyReader:
 
     async def _read(self, request: Request) -> bytes:
         chunks: list[bytes] = []
-        size = 0
+        held = 0
+        stream = request.stream()
         try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= self._limit:
-                    self._held += len(chunk)
-                    chunks.append(chunk)
-                    if self._held > self._held_limit:
-                        detail = "too many requests at once; send again"
-                        raise ProblemError(503, detail, headers={"Retry-After": "1", **_CLOSE})
-                else:
-                    self._held -= sum(map(len, chunks))
-                    chunks = []
-                    if size > self._limit * _DRAINED_BODIES:
-                        raise self._too_large(closing=True)
-            if size > self._limit:
-                raise self._too_large(closing=False)
-            return b"".join(chunks)
+            async for chunk in stream:
+                held += len(chunk)
+                self._held += len(chunk)
+                chunks.append(chunk)
+                if held > self._limit:
+                    break
+                if self._held > self._held_limit:
+                    detail = "too many requests at once; send again"
+                    raise ProblemError(503, detail, headers={"Retry-After": "1", **_CLOSE})
+            else:
+                return b"".join(chunks)
         finally:
-            self._held -= sum(map(len, chunks))
-
-    def _too_large(self, *, closing: bool) -> ProblemError:
+            self._held -= held
+        chunks.clear()
+        ended = await self._drained(stream)
         detail = f"the body is larger than {self._limit} bytes; send smaller batches"
-        return ProblemError(413, detail, headers=_CLOSE if closing else None)
+        raise ProblemError(413, detail, headers=None if ended else _CLOSE)
+
+    async def _drained(self, stream: AsyncIterator[bytes]) -> bool:
+        """Whether the rest of an oversized body ended within bounds; it is thrown away as it comes."""
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for chunk in stream:
+                    size += len(chunk)
+                    if size > self._limit * _DRAINED_BODIES:
+                        return False
+                return True
+        return False
