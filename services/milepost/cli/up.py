@@ -8,6 +8,9 @@ import typer
 
 from milepost.settings import MAX_EMBEDDED_WORKERS
 
+ADDRESSES = ("port", "kafka", "clickhouse", "edge", "insights", "prometheus", "alertmanager")
+"""Settings that say where a part is; `up` places every part itself."""
+
 MISSING_MONITORING = "{} not installed, so without it: Debian has `apt install prometheus prometheus-alertmanager`"
 
 
@@ -50,6 +53,8 @@ def up(
     from milepost.settings import Settings, load
 
     settings = load() if port_base is None else Settings(port_base=port_base)
+    # Everything runs here: addresses of another installation's parts mean nothing.
+    settings = settings.model_copy(update=dict.fromkeys(ADDRESSES) | {"host": "127.0.0.1"})
     folder = (data or default_data()).resolve()
     try:
         held = hold(folder)

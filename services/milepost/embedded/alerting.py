@@ -19,7 +19,7 @@ def deploy_folder() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package.parents[1] / "deploy", package / "_deploy"):
-        if (folder / "prometheus").is_dir():
+        if folder.is_dir():
             return folder
     raise FileNotFoundError(f"the deployment files are neither beside the sources nor in {package}")
 

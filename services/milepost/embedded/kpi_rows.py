@@ -8,6 +8,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from milepost.settings import Settings
+
 _ASK_SECONDS = 2.0
 _RATIO_UNITS = frozenset({"ratio", "share", "fraction"})
 
@@ -24,18 +26,19 @@ class KpiRow:
     coverage: str
 
 
-def ask(url: str, window: str, key: str | None) -> list[KpiRow]:
-    """The KPIs of the last ``window``, from the insights API at ``url``; empty where it does not answer."""
-    request = Request(f"{url}/v1/kpis?window={window}", headers={"Authorization": f"Bearer {key}"} if key else {})  # noqa: S310
+def ask(settings: Settings, window: str) -> list[KpiRow]:
+    """The KPIs of the last ``window``, from the insights API; empty where it does not answer."""
+    headers = {"Authorization": f"Bearer {settings.edge_key.get_secret_value()}"} if settings.edge_key else {}
+    request = Request(f"{settings.insights_url}/v1/kpis?window={window}", headers=headers)  # noqa: S310
     try:
         with urlopen(request, timeout=_ASK_SECONDS) as answer:  # noqa: S310
             rows = json.load(answer)["rows"]
     except (URLError, OSError, http.client.HTTPException, ValueError, KeyError):
         return []
-    return [readable(row) for row in rows]
+    return [readable(row, settings.currency) for row in rows]
 
 
-def readable(row: Mapping[str, Any]) -> KpiRow:
+def readable(row: Mapping[str, Any], currency: str) -> KpiRow:
     """One row of the API's answer as text."""
     value, unit = row.get("value"), str(row.get("unit", ""))
     stage = (row.get("dimensions") or {}).get("stage")
@@ -44,7 +47,7 @@ def readable(row: Mapping[str, Any]) -> KpiRow:
     return KpiRow(
         kpi=f"{row['kpi']} {stage}" if stage else str(row["kpi"]),
         value="–" if value is None else f"{value * 100:.1f} %" if percent else _number(value),
-        unit="" if percent else unit,
+        unit="" if percent else currency if unit == "currency" else unit,
         fraction=_fraction(row.get("numerator"), row.get("denominator")),
         coverage="" if coverage is None else f"{coverage * 100:.0f} %",
     )

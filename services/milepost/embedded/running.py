@@ -60,14 +60,14 @@ async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Di
         else:
             display.say("stopping")
             stop.set()
+            watching.cancel()
 
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, told)
     supervisor = Supervisor(parts, data / "logs", display.changed)
     for status in supervisor.statuses.values():
         display.changed(status)
     watching = asyncio.create_task(_watch(supervisor, settings, display, started))
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, told)
     try:
         await supervisor.run(stop, kill)
     finally:
@@ -81,9 +81,8 @@ async def _watch(supervisor: Supervisor, settings: Settings, display: Display, s
     display.say(
         f"ready in {time.monotonic() - started:.1f} s; logs are in {supervisor.log('x').parent}; Ctrl-C stops it"
     )
-    key = settings.edge_key.get_secret_value() if settings.edge_key else None
     loop = asyncio.get_running_loop()
     while True:
-        rows = await loop.run_in_executor(None, ask, settings.insights_url, KPI_WINDOW, key)
+        rows = await loop.run_in_executor(None, ask, settings, KPI_WINDOW)
         display.kpis(f"KPIs of the last {KPI_WINDOW}, {time.strftime('%H:%M:%S')}", rows)
         await asyncio.sleep(_KPI_SECONDS)
