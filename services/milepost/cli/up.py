@@ -75,19 +75,17 @@ def up(
             )
         screen = display()
         try:
-            missing = [
-                name
-                for name, program in zip(("Prometheus", "Alertmanager"), catalogue.programs(), strict=True)
-                if not program
-            ]
-            if prometheus and missing:
-                screen.say(MISSING_MONITORING.format(" and ".join(missing)))
-            asyncio.run(run(parts, folder, settings, screen))
+            asyncio.run(run(parts, folder, settings, screen, _missing(catalogue.programs()) if prometheus else ""))
         except TaskFailedError as error:
             screen.say(str(error))
             raise typer.Exit(1) from error
         finally:
             screen.close()
+
+
+def _missing(programs: tuple[str | None, str | None]) -> str:
+    names = [name for name, program in zip(("Prometheus", "Alertmanager"), programs, strict=True) if not program]
+    return MISSING_MONITORING.format(" and ".join(names)) if names else ""
 
 
 def _refused(text: str) -> typer.Exit:

@@ -45,8 +45,8 @@ def hold(data: Path) -> IO[str]:
     return handle
 
 
-async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Display) -> None:
-    """Run ``parts`` until SIGINT, SIGTERM or SIGHUP; a second one stops without waiting.
+async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Display, missing: str = "") -> None:
+    """Run ``parts`` until SIGINT, SIGTERM or SIGHUP; a second one stops without waiting. ``missing`` is said first.
 
     Raises:
         TaskFailedError: from the supervisor.
@@ -68,6 +68,8 @@ async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Di
     watching = asyncio.create_task(_watch(supervisor, settings, display, started))
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, told)
+    if missing:
+        display.say(missing)
     try:
         await supervisor.run(stop, kill)
     finally:
