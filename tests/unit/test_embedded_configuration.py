@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from milepost.embedded import alerting, parts
 from milepost.embedded.display import line_of
@@ -64,8 +65,11 @@ def test_prometheus_scrapes_every_service_and_reads_the_repositorys_rules() -> N
 
 
 def test_alerts_go_to_the_webhook_where_one_is_named() -> None:
-    assert "http://127.0.0.1:1/hook" in str(alerting.alertmanager_config("http://127.0.0.1:1/hook"))
-    assert "http" not in str(alerting.alertmanager_config(None))
+    nobody = yaml.safe_load(alerting.alertmanager_config(None))
+    named = yaml.safe_load(alerting.alertmanager_config('http://127.0.0.1:1/"hook"'))
+    [receiver] = named["receivers"]
+    assert receiver.pop("webhook_configs") == [{"url": 'http://127.0.0.1:1/"hook"', "send_resolved": True}]
+    assert named == nobody
 
 
 @pytest.mark.parametrize(

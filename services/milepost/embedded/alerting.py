@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from milepost.settings import EDGE_SERVICES, Service, Settings
 
 WEBHOOK_VARIABLE = "MILEPOST_ALERT_WEBHOOK"
+"""Where alerts of the embedded platform are posted; to nobody where it is not set."""
+
 _KEPT_DAYS = 35
+_RECEIVER = "  - name: operations\n"
 
 
 def deploy_folder() -> Path:
@@ -19,7 +22,7 @@ def deploy_folder() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package.parents[1] / "deploy", package / "_deploy"):
-        if folder.is_dir():
+        if (folder / "prometheus").is_dir():
             return folder
     raise FileNotFoundError(f"the deployment files are neither beside the sources nor in {package}")
 
@@ -63,7 +66,7 @@ def alertmanager_argv(program: str, folder: Path, settings: Settings) -> list[st
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "alertmanager.yml"
-    config.write_text(json.dumps(alertmanager_config(os.environ.get(WEBHOOK_VARIABLE)), indent=2))
+    config.write_text(alertmanager_config(os.environ.get(WEBHOOK_VARIABLE)))
     return [
         program,
         f"--config.file={config}",
@@ -75,15 +78,15 @@ def alertmanager_argv(program: str, folder: Path, settings: Settings) -> list[st
     ]
 
 
-def alertmanager_config(webhook: str | None) -> dict[str, object]:
-    """Alertmanager's configuration: one receiver, the webhook where one is given, else nobody."""
-    receiver: dict[str, object] = {"name": "operations"}
-    if webhook:
-        receiver["webhook_configs"] = [{"url": webhook, "send_resolved": True}]
-    return {
-        "route": {"receiver": "operations", "group_by": ["alertname", "hub_id"], "group_wait": "10s"},
-        "receivers": [receiver],
-    }
+def alertmanager_config(webhook: str | None) -> str:
+    """The repository's Alertmanager configuration, its receiver given ``webhook`` where there is one."""
+    text = (deploy_folder() / "alertmanager" / "alertmanager.yml").read_text()
+    if not webhook:
+        return text
+    lead, found, rest = text.partition(_RECEIVER)
+    if not found:
+        raise ValueError("alertmanager.yml has no receiver named operations")
+    return f"{lead}{found}    webhook_configs:\n      - url: {json.dumps(webhook)}\n        send_resolved: true\n{rest}"
 
 
 def _host(url: str) -> str:
