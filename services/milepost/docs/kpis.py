@@ -20,13 +20,13 @@ have not ended are left out.
 """
 
 TERMS = {
-    "delivered": "every parcel (one, where none is declared) has a delivered event, and no cancellation is strictly before "
-    "the last of them, which is the moment",
+    "delivered": "every parcel (one, where none is declared) has a delivered event, and no cancellation is strictly "
+    "before the last of them, which is the moment",
     "cancelled": "has a cancelled event and is not delivered",
     "closed": "cancelled, or every parcel delivered, returned to its sender or lost",
     "abandoned": f"not closed, past its deadline, and nothing heard for {ABANDONED_AFTER_DAYS} days",
-    "promise in force": "the first one, moved by each change that customer or merchant asked for at or before the deadline "
-    "then in force and before delivery; a carrier's own change never moves it",
+    "promise in force": "the first one, moved by each change that customer or merchant asked for at or before the "
+    "deadline then in force and before delivery; a carrier's own change never moves it",
     "due": "every order at its deadline, except those that customer or merchant cancelled at or before it",
     "attempt": "a failure at the door, or a delivery",
 }
@@ -41,7 +41,8 @@ def render() -> str:
     details = "".join(f"- **`{_name(kpi)}`** {kpi.text}{_notes(kpi)}\n" for kpi in KPIS)
     dimensions = (
         f"\n## Dimensions\n\nEvery KPI can be asked by {_listed(DIMENSIONS)}, in any combination; "
-        f"cost_per_delivery also by {_listed(COST_DIMENSIONS)} (the cost is split, the deliveries it is divided by are not). "
+        f"cost_per_delivery also by {_listed(COST_DIMENSIONS)} (the cost is split, the deliveries it is divided by are "
+        "not). "
         "An order without a dimension has it empty. In Prometheus there is `hub_id` alone, over the windows "
         f"{_listed(WINDOWS)} (costs: {_listed(COST_WINDOWS)}).\n"
     )

@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, events, kpis, metrics, schemas, settings
+from milepost.docs import asyncapi, dashboard, events, kpis, metrics, schemas, settings
 
 Render = Callable[[], str]
 
 GENERATED: dict[str, Render] = {
     "docs/events.md": events.render,
     "docs/asyncapi.yaml": asyncapi.render,
+    "grafana/dashboards/milepost-overview.json": dashboard.render,
     "docs/kpis.md": kpis.render,
     "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,

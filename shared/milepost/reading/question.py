@@ -132,7 +132,7 @@ def _split(values: Iterable[str]) -> list[str]:
 
 def _check(name: str, known: Sequence[str], field: str, what: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1, 0.5)
+        near = difflib.get_close_matches(name, known, 1, 0.6)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise QuestionError(field, f"there is no {what} {name!r}; {hint}")
 
