@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from milepost.embedded.kpi_rows import KpiRow
@@ -89,6 +89,7 @@ class Screen:
         from rich.live import Live
 
         self._statuses: dict[str, Status] = {}
+        self._settled = False
         self._notes: deque[str] = deque(maxlen=_NOTES)
         self._title = ""
         self._rows: Sequence[KpiRow] = ()
@@ -103,6 +104,10 @@ class Screen:
     def changed(self, status: Status) -> None:
         """The part's row; what was ended stays among the notes."""
         self._statuses[status.part.name] = status
+        if not self._settled and all(one.state in _SETTLED for one in self._statuses.values()):
+            # From now on the room is the KPIs': the parts scroll away, and only one that is not ready is shown.
+            self._settled = True
+            self._live.console.print(_parts_table(self._statuses.values()))
         if status.state is State.RESTARTING:
             self._notes.append(f"{time.strftime('%H:%M:%S')} {line_of(status)}")
 
@@ -118,22 +123,24 @@ class Screen:
         from rich.console import Group
         from rich.text import Text
 
+        shown = [one for one in self._statuses.values() if not self._settled or one.state not in _SETTLED]
         return Group(
-            _parts_table(self._statuses),
+            _parts_table(shown),
             *(Text(note, style="yellow") for note in self._notes),
             *((_kpi_table(self._title, self._rows),) if self._rows else ()),
         )
 
 
+_SETTLED = frozenset({State.READY, State.DONE, State.STOPPED})
 _STYLES = {State.READY: "green", State.DONE: "green", State.RESTARTING: "red", State.STARTING: "yellow"}
 
 
-def _parts_table(statuses: Mapping[str, Status]) -> "RenderableType":
+def _parts_table(statuses: Iterable[Status]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for status in statuses.values():
+    for status in statuses:
         seconds = f"{status.seconds:.1f} s" if status.state in (State.READY, State.DONE) else ""
         table.add_row(
             status.part.name,
