@@ -79,7 +79,8 @@ def _opened(name: str, stack: ExitStack) -> "Source":
         typer.echo(f"milepost send: {error}", err=True)
         raise typer.Exit(1) from None
     except OSError as error:
-        raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="FILE") from None
+        typer.echo(f"milepost send: {name}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
     stack.callback(source.close)
     return source
 
@@ -122,4 +123,5 @@ def _print(tally: "Tally", show: int, seconds: float) -> None:
         typer.echo(
             said + (f"; {tally.unconfirmed:,} lines read are not confirmed" if tally.unconfirmed else ""), err=True
         )
-        typer.echo("milepost send: send the files again; what was accepted before is not counted twice", err=True)
+        if tally.unconfirmed:
+            typer.echo("milepost send: send the same again; an event that arrives twice counts once", err=True)
