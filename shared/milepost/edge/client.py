@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from milepost.edge.cloudevents import BATCH
+from milepost.edge.media_types import BATCH
 
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _FIRST_PAUSE_SECONDS = 0.2

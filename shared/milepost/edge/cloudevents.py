@@ -8,12 +8,9 @@ import msgspec
 from starlette.datastructures import Headers
 
 from milepost.contracts.event import Fault
+from milepost.edge.media_types import MEDIA_TYPES, PLAIN
 from milepost.edge.problems import ProblemError
 
-STRUCTURED = "application/cloudevents+json"
-BATCH = "application/cloudevents-batch+json"
-PLAIN = "application/json"
-MEDIA_TYPES = (STRUCTURED, BATCH, PLAIN)
 _PREFIX = "ce-"
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode

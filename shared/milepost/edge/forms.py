@@ -14,10 +14,11 @@ from milepost.access.keys import Credential
 from milepost.contracts.catalogue import EVENT_RETRACTED, EventType
 from milepost.contracts.event import Fault
 from milepost.edge import idempotency
-from milepost.edge.cloudevents import PLAIN, media_type, not_json
+from milepost.edge.cloudevents import media_type, not_json
 from milepost.edge.desk import Desk
 from milepost.edge.idempotency import RecentRequests
 from milepost.edge.intake import Intake, Refused
+from milepost.edge.media_types import PLAIN
 from milepost.edge.openapi import form_operation
 from milepost.edge.problems import ProblemError
 from milepost.settings import Service

@@ -7,7 +7,7 @@ from milepost.contracts import schemas
 from milepost.contracts.catalogue import EVENT_RETRACTED, EVENT_TYPES, example_events
 from milepost.contracts.fields import IDENTIFIER_PATTERN
 from milepost.edge.answers import ANSWER_SCHEMAS, Schema
-from milepost.edge.cloudevents import BATCH, PLAIN, STRUCTURED
+from milepost.edge.media_types import BATCH, PLAIN, STRUCTURED
 
 if TYPE_CHECKING:
     from milepost.edge.forms import Form

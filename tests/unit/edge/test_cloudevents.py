@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from starlette.datastructures import Headers
 
-from milepost.edge.cloudevents import BATCH, PLAIN, STRUCTURED, events_in, media_type
+from milepost.edge.cloudevents import events_in, media_type
+from milepost.edge.media_types import BATCH, PLAIN, STRUCTURED
 from milepost.edge.problems import ProblemError
 
 
