@@ -12,6 +12,7 @@ RUN /opt/milepost/bin/pip install --require-hashes --only-binary :all: --require
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY services services
+COPY deploy deploy
 RUN /opt/milepost/bin/pip install --no-deps --no-build-isolation .
 
 FROM ${PYTHON_IMAGE}
