@@ -37,9 +37,10 @@ class Sink:
         )
         if len(batch.kpis) > MOST_ROWS:
             raise SinkRefusedError(f"{len(batch.kpis)} KPI rows in one flush; lower MILEPOST_FLUSH_EVENTS")
-        await self._insert(tables.KPIS, batch.kpis)
         if batch.rejected:
+            # Before the cuts pass them by: a crash then repeats them, the other way round it would lose them.
             await self._publish_dead_letters(batch.rejected)
+        await self._insert(tables.KPIS, batch.kpis)
 
     async def write_progress(self, rows: list[tuple[Any, ...]]) -> None:
         """Write how far each partition is."""
