@@ -47,6 +47,7 @@ def up(
 
     from milepost.embedded import parts as catalogue
     from milepost.embedded.display import display
+    from milepost.embedded.kafka import starts_quickly
     from milepost.embedded.ports import taken
     from milepost.embedded.running import FolderInUseError, hold, run
     from milepost.embedded.supervisor import TaskFailedError
@@ -64,6 +65,8 @@ def up(
         parts = catalogue.full_platform(folder, settings, workers, with_prometheus=prometheus)
         if demo:
             parts.append(catalogue.simulator(settings, speed))
+        if not starts_quickly():
+            parts.append(catalogue.quick_start(parts))
         busy = taken(parts)
         if busy:
             raise _refused(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PLAIN_KPI_SECONDS = 60.0
 _NOTES = 6
+_NOTHING = ("–", "0")
 
 
 class Display(Protocol):
@@ -69,7 +70,7 @@ class Lines:
     def kpis(self, title: str, rows: Sequence[KpiRow]) -> None:
         """A table now and then."""
         now = time.monotonic()
-        if not rows or now < self._next_kpis:
+        if now < self._next_kpis or all(row.value in _NOTHING for row in rows):
             return
         self._next_kpis = now + _PLAIN_KPI_SECONDS
         width = max(len(row.kpi) for row in rows)
@@ -104,7 +105,7 @@ class Screen:
     def changed(self, status: Status) -> None:
         """The part's row; what was ended stays among the notes."""
         self._statuses[status.part.name] = status
-        if not self._settled and all(one.state in _SETTLED for one in self._statuses.values()):
+        if not self._settled and all(one.state in _SETTLED or one.part.optional for one in self._statuses.values()):
             # From now on the room is the KPIs': the parts scroll away, and only one that is not ready is shown.
             self._settled = True
             self._live.console.print(_parts_table(self._statuses.values()))

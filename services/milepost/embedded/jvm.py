@@ -69,11 +69,11 @@ def start_up_cache() -> Path | None:
 
 
 @contextmanager
-def cache_lock() -> Iterator[None]:
-    """Let one process at a time fill the cache; the others wait for it."""
+def cache_lock(name: str) -> Iterator[None]:
+    """Let one process at a time make one thing in the cache; the others wait for it."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
+    with (folder / f"{name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -106,6 +106,11 @@ def classpath(say: Callable[[str], None] = lambda _: None, folder: Path | None =
     jars = cached_classpath(folder)
     if jars is not None:
         return jars
+    with cache_lock("jars"):
+        return cached_classpath(folder) or _fetch(folder, say)
+
+
+def _fetch(folder: Path, say: Callable[[str], None]) -> list[Path]:
     from jgo.maven import MavenContext
     from jgo.parse import Coordinate
 

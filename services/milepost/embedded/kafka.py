@@ -57,6 +57,17 @@ def argv(folder: Path) -> list[str]:
     return [sys.executable, "-m", "milepost.embedded.kafka", "--data", str(folder.resolve())]
 
 
+def starts_quickly() -> bool:
+    """Whether nothing is left to prepare for quick starts."""
+    cache = jvm.start_up_cache()
+    return cache is None or cache.exists()
+
+
+def quick_start_argv() -> list[str]:
+    """The command that prepares quick starts, politely: it takes what processor time others leave."""
+    return [sys.executable, "-m", "milepost.embedded.kafka", "--quick-start"]
+
+
 def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
     """Make ``folder`` ready for a broker on the settings' ports and give the Java command that starts it.
 
@@ -67,15 +78,28 @@ def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambd
     ports = settings.port_of(Service.KAFKA), settings.port_of(Service.KAFKA_CONTROLLER)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with jvm.cache_lock():
-        java = _java(jvm.classpath(say))
-        cache = jvm.start_up_cache()
-        if cache is not None and not cache.exists():
-            say("preparing quick starts of the broker (once on this machine, some 15 s)")
-            train(java, lambda trial, port, controller: _storage(trial, (port, controller), java), cache)
+    java = _java(jvm.classpath(say))
     properties = _storage(folder, ports, java)
+    cache = jvm.start_up_cache()
     quick = [f"-XX:AOTCache={cache}"] if cache is not None and cache.exists() else []
     return [java[0], *quick, *java[1:], "kafka.Kafka", str(properties)]
+
+
+def prepare_quick_start(say: Callable[[str], None] = lambda _: None) -> None:
+    """Make later starts of the broker on this machine some three times cheaper; nothing where that was done before.
+
+    Raises:
+        JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
+        subprocess.CalledProcessError: the storage could not be formatted.
+    """
+    if starts_quickly():
+        return
+    java = _java(jvm.classpath(say))
+    with jvm.cache_lock("quick-start"):
+        cache = jvm.start_up_cache()
+        if cache is not None and not cache.exists():
+            say("preparing quick starts of the broker (once on this machine)")
+            train(java, lambda trial, port, controller: _storage(trial, (port, controller), java), cache)
 
 
 def _storage(folder: Path, ports: tuple[int, int], java: list[str]) -> Path:
@@ -121,13 +145,23 @@ def _java(jars: list[Path]) -> list[str]:
     ]
 
 
+def _announce(line: str) -> None:
+    print(f"{ANNOUNCED}{line}", flush=True)
+
+
 def main() -> None:
     """Run as ``python -m milepost.embedded.kafka``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", type=Path)
+    task.add_argument("--quick-start", action="store_true")
     arguments = parser.parse_args()
     try:
-        command = prepare(arguments.data, load(), lambda line: print(f"{ANNOUNCED}{line}", flush=True))
+        if arguments.quick_start:
+            os.nice(19)
+            prepare_quick_start(_announce)
+            return
+        command = prepare(arguments.data, load(), _announce)
     except (jvm.JavaNotFoundError, jvm.JarsNotFoundError) as error:
         sys.exit(f"kafka: {error}")
     except subprocess.CalledProcessError as error:

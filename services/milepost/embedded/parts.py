@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -97,6 +98,20 @@ def simulator(settings: Settings, speed: float) -> Part:
         environment=_variables(settings),
         stop_seconds=STOP_SECONDS[Stop.SOURCE],
         after=(Service.ORDERS.value, worker_name(0)),
+        stop_stage=Stop.SOURCE,
+    )
+
+
+def quick_start(after: Sequence[Part]) -> Part:
+    """Prepares quick starts of the broker, once on a machine, when ``after`` are all ready."""
+    return Part(
+        "quick-start",
+        tuple(kafka.quick_start_argv()),
+        None,
+        stop_seconds=STOP_SECONDS[Stop.SOURCE],
+        after=tuple(part.name for part in after),
+        once=True,
+        optional=True,
         stop_stage=Stop.SOURCE,
     )
 

@@ -42,6 +42,8 @@ class Part:
     """Parts that must be ready before this one is started."""
     once: bool = False
     """A task that is ready when it has ended well, instead of something that goes on."""
+    optional: bool = False
+    """A task that nothing waits for and that may fail."""
     stop_stage: int = 0
     """Parts are stopped in the order of their stages, those of one stage together."""
 

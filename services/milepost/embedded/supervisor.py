@@ -69,9 +69,10 @@ class Supervisor:
         return self._logs / f"{name}.log"
 
     async def wait_ready(self) -> None:
-        """Wait until every part has been ready once."""
-        for event in self._ready.values():
-            await event.wait()
+        """Wait until every part that is not optional has been ready once."""
+        for part in self._parts:
+            if not part.optional:
+                await self._ready[part.name].wait()
 
     async def run(self, stop: asyncio.Event, kill: asyncio.Event) -> None:
         """Keep all parts running until ``stop`` is set, then stop them in order; ``kill`` makes that short.
@@ -109,6 +110,9 @@ class Supervisor:
             started = time.monotonic()
             code = await (self._do(part, started) if part.once else self._live(part, started))
             if part.once and code == 0:
+                return
+            if part.optional:
+                self._say(part, State.STOPPED, 0.0, f"ended with {code}")
                 return
             wait = backoff.after(time.monotonic() - started)
             if part.once and backoff.ends >= TASK_TRIES:
