@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -74,7 +75,7 @@ def take(record: Record, currency: str) -> Taken | Rejected:
     """What ``record`` is: taken, or rejected with the reason. ``currency`` is the reporting currency."""
     value = record.value or b""
     try:
-        event = decode(value, currency, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+        event = decode(value, currency, _moment(record.timestamp))
     except InvalidEventError as error:
         return Rejected(record, error.reason, str(error)[:2000], *_claimed_identity(value))
     appended = record.timestamp * 1000
@@ -87,7 +88,12 @@ def take(record: Record, currency: str) -> Taken | Rejected:
     digest = xxhash.xxh64_intdigest(data, seed=time & _SEED_BITS) ^ _KIND_DIGEST[kind]
     precedence = PRECEDENCE_OF_FIRST - record.offset
     personal_row = None
-    personal = {name: value for name in _PERSONAL[kind] if (value := getattr(body, name)) is not None}
+    personal: dict[str, Any] | None = None
+    for name in _PERSONAL[kind]:
+        given = getattr(body, name)
+        if given is not None:
+            personal = personal or {}
+            personal[name] = given
     if personal:
         data = _encode(msgspec.structs.replace(body, **dict.fromkeys(personal)))
         reference = personal.pop("customer_ref", "")
@@ -119,6 +125,11 @@ def take(record: Record, currency: str) -> Taken | Rejected:
     in_ledger = kind == _RETRACTED or (kind == _COST and body.order_id is None)
     in_orders = kind == _RETRACTED or not in_ledger
     return Taken(event.subject, fact, kind, in_orders, in_ledger, event_row, personal_row, record)
+
+
+@lru_cache(maxsize=1024)
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _exact_money(event: Event) -> Any:

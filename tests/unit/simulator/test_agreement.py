@@ -8,6 +8,7 @@ from typing import Any
 from milepost.contracts.event import decode
 from milepost.domain.contributions import HISTOGRAM_SLOT, contributions
 from milepost.domain.facts import AnyFact, fact_of
+from milepost.domain.kpis import DIMENSIONS
 from milepost.domain.measures import MEASURES
 from milepost.domain.order import fold
 from milepost.simulator import truth
@@ -44,8 +45,8 @@ def _sums(lines: list[bytes]) -> dict[tuple[str, str], dict[str, int]]:
             for slot, value in slots:
                 if slot < HISTOGRAM_SLOT:
                     name = getattr(MEASURES[slot], "name", MEASURES[slot])
-                    for dimension in ("hub_id", "zone_id", "service_level", "merchant_id", "courier_id"):
-                        sums[dimension, getattr(cell, dimension)][name] += value
+                    for dimension, value_of in zip(DIMENSIONS, cell[1:], strict=False):
+                        sums[dimension, value_of][name] += value
     return sums
 
 
