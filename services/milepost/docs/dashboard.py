@@ -188,7 +188,8 @@ def _stages() -> Panel:
 def _by_hub() -> Panel:
     plain = [kpi for kpi in KPIS if kpi.stage is None]
     values = ", ".join(f"{value_sql(kpi)} AS {kpi.name}" for kpi in plain)
-    sql = f"SELECT hub_id, sum(due) AS orders_due, {values} FROM kpi_hub_hours WHERE {SPAN} GROUP BY hub_id"
+    sql = f"SELECT hub_id, sum(due) AS orders_due, {values} FROM kpi_hub_hours WHERE {SPAN}"
+    sql += " GROUP BY hub_id ORDER BY hub_id"
     text = f"Every KPI of every hub: {', '.join(name for name in KPI_NAMES if name != 'stage_time')}."
     panel = _clickhouse("table", "By hub", text, sql, "none", _TABLE)
     panel["fieldConfig"]["overrides"] = [

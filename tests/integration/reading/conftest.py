@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from milepost.domain import facts as f
 from milepost.domain.measures import HISTOGRAMS, MEASURES, bucket_key
 from milepost.settings import Settings
 from milepost.store.client import writer
-from milepost.store.tables import GRAINS, KPIS
+from milepost.store.tables import GRAINS, KPIS, ORDERS
 
 DIMENSIONS = ("hub_id", "zone_id", "service_level", "merchant_id", "courier_id", "component", "activity")
 LEFT_OUT = {
@@ -120,3 +121,39 @@ def minutes(installation: Settings) -> Minutes:
         store.insert_msgpack(KPIS, _rows(entries[:2_000], version=1))
         store.insert_msgpack(KPIS, _rows(entries, version=2))
     return Minutes(entries, start, end)
+
+
+def order_row(**known: Any) -> tuple[Any, ...]:
+    """A row of ``orders_store``: what is known, else nothing."""
+    values = {name: "" if "String" in kind else ([] if "Array" in kind else 0) for name, kind in ORDERS.columns.items()}
+    return tuple((values | {"facts": f.encode([]), "in_full": -1, "score": -1, "nps": -1} | known).values())
+
+
+@pytest.fixture(scope="module")
+def orders(installation: Settings) -> datetime:
+    """Orders in every state as of the moment given back; each id says what it is."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    at = int(now.timestamp()) * 1_000_000
+    hour, day = 3_600_000_000, 86_400_000_000
+    placed = {"placed_at": at - 3 * hour, "last_event_at": at - hour, "hub_id": "BER-1", "state": "out", "version": 2}
+    soon, past = {"deadline": at + hour, "agreed_until": at + hour}, {"deadline": at - hour, "agreed_until": at - hour}
+    rows = [
+        order_row(order_id="open-1", **placed, **soon),
+        order_row(order_id="overdue-1", **placed, **past),
+        order_row(order_id="overdue-2", **{**placed, "hub_id": "HAM-1", "merchant_id": "m1"}, **past),
+        # Missed, but agreed anew after the miss: open, not overdue.
+        order_row(order_id="agreed-1", **placed, deadline=at - hour, agreed_until=at + hour),
+        order_row(order_id="closed-1", **placed, **past, delivered_at=at - hour, closed_at=at - hour),
+        order_row(order_id="abandoned-1", **{**placed, "last_event_at": at - 31 * day}, deadline=at - 32 * day,
+                  agreed_until=at - 32 * day),
+        # Silent as long, but not yet past its deadline: open.
+        order_row(order_id="silent-1", **{**placed, "last_event_at": at - 31 * day}, **soon),
+        order_row(order_id="orphan-1", version=2, state="unplaced", last_event_at=at - hour),
+        order_row(order_id="retraction-1", version=2, state="unknown", last_event_at=0),
+        # An older version of one that has closed since.
+        order_row(order_id="closed-1", **{**placed, "version": 1}, **past),
+    ]  # fmt: skip
+    with writer(installation) as store:
+        store.insert_msgpack(ORDERS, rows[:-1])
+        store.insert_msgpack(ORDERS, rows[-1:])
+    return now
