@@ -1,5 +1,6 @@
 """From the bytes of a request to the events to publish and the ones refused, with the reason of each."""
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -63,13 +64,14 @@ class Intake:
         """Take or refuse the event in ``raw``, the request's ``index``-th (from 0)."""
         try:
             event = decode(raw, self.currency, self.taken)
+            unknown = unknown_fields(_document(raw), event.type.name)
             value = self._value(self.permitted(event))
         except InvalidEventError as error:
             self._refuse(index, raw, error)
             return
         self.records.append((event.subject.encode(), value))
         self.types.append(event.type.name)
-        for pointer in unknown_fields(_builtins(raw), event.type.name):
+        for pointer in unknown:
             self._warn(index, pointer)
 
     def _value(self, event: Event) -> bytes:
@@ -106,11 +108,10 @@ class Intake:
     def _refuse(self, index: int, raw: bytes | msgspec.Raw, error: InvalidEventError) -> None:
         source = event_id = None
         type_name = UNKNOWN_TYPE
-        try:
-            document = _builtins(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            document = None
-        if isinstance(document, dict):
+        with contextlib.suppress(InvalidEventError):
+            document = _document(raw)
+            if not isinstance(document, dict):
+                document = {}
             source, event_id = _text(document.get("source")), _text(document.get("id"))
             named = document.get("type")
             type_name = named if isinstance(named, str) and named in EVENT_TYPES else UNKNOWN_TYPE
@@ -142,6 +143,14 @@ class Intake:
             "refused": [refused.as_answer() for refused in self.refused],
             "warnings": warnings,
         }
+
+
+def _document(raw: bytes | msgspec.Raw) -> Any:
+    """All that ``raw`` holds, also where no event has a field for it. Raises ``InvalidEventError``."""
+    try:
+        return _builtins(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("not_json", [Fault("", f"not JSON: {error}")]) from None
 
 
 def _text(value: object) -> str | None:
