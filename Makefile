@@ -51,6 +51,7 @@ lock: $(ENVIRONMENT) ## Choose the newest allowed versions anew and write the lo
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) --upgrade pyproject.toml --extra embedded --group dev --group build --output-file requirements.lock
 	$(COMPILE) --upgrade pyproject.toml --group bench --constraint requirements.lock --output-file requirements-bench.lock
+	$(BIN)/python -m milepost.embedded.jars
 	$(COMPILE) --upgrade pyproject.toml --group build --constraint requirements.lock --output-file requirements-image.lock
 
 clean: ## Remove the environment and what tools have left; not the data.

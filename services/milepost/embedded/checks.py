@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from milepost.embedded import jvm, parts, ports
+from milepost.embedded import jars, jvm, parts, ports
 from milepost.settings import EDGE_SERVICES, Service, Settings
 
 LEAST_FREE_GIB = 1.0
@@ -56,9 +56,11 @@ def _packages() -> Iterator[Finding]:
         yield Finding("java", Level.OK, str(jvm.java()))
     except jvm.JavaNotFoundError as error:
         yield Finding("java", Level.FAULT, "none found", str(error))
-    jars = jvm.cached_classpath()
-    if jars:
-        yield Finding("kafka jars", Level.OK, f"{len(jars)} jars of Kafka {jvm.KAFKA_VERSION} in {jvm.cache_folder()}")
+    found = jars.cached_classpath()
+    if found:
+        yield Finding(
+            "kafka jars", Level.OK, f"{len(found)} jars of Kafka {jars.KAFKA_VERSION} in {jvm.cache_folder()}"
+        )
     else:
         yield Finding("kafka jars", Level.NOTE, "not fetched yet", "the first `milepost up` fetches them, 45 MB")
     if importlib.util.find_spec("chdb") is None:

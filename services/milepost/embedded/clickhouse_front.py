@@ -95,7 +95,7 @@ class Front:
             request = await asyncio.get_running_loop().run_in_executor(
                 self._queries, read, scope["method"], query_string, headers, body
             )
-            await self._serve(request if writes else replace(request, readonly=1), send)
+            await self._serve(request if writes else replace(request, readonly=request.readonly or 2), send)
         except (BadRequestError, EngineError) as error:
             await _send_error(send, error)
         except _TooLargeError:

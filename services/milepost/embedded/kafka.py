@@ -13,7 +13,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-from milepost.embedded import jvm
+from milepost.embedded import jars, jvm
 from milepost.embedded.kafka_training import train
 from milepost.embedded.process import ANNOUNCED, leash
 from milepost.settings import Service, Settings, load
@@ -59,7 +59,7 @@ def argv(folder: Path) -> list[str]:
 
 def starts_quickly() -> bool:
     """Whether nothing is left to prepare for quick starts."""
-    cache = jvm.start_up_cache()
+    cache = _start_up_cache()
     return cache is None or cache.exists()
 
 
@@ -72,15 +72,15 @@ def prepare(folder: Path, settings: Settings, say: Callable[[str], None] = lambd
     """Make ``folder`` ready for a broker on the settings' ports and give the Java command that starts it.
 
     Raises:
-        JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
+        JavaNotFoundError, JarsNotFoundError: there is no Java, or the jars cannot be fetched.
         subprocess.CalledProcessError: the storage could not be formatted.
     """
     ports = settings.port_of(Service.KAFKA), settings.port_of(Service.KAFKA_CONTROLLER)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    java = _java(jvm.classpath(say))
+    java = _java(jars.classpath(say))
     properties = _storage(folder, ports, java)
-    cache = jvm.start_up_cache()
+    cache = _start_up_cache()
     quick = [f"-XX:AOTCache={cache}"] if cache is not None and cache.exists() else []
     return [java[0], *quick, *java[1:], "kafka.Kafka", str(properties)]
 
@@ -89,17 +89,21 @@ def prepare_quick_start(say: Callable[[str], None] = lambda _: None) -> None:
     """Make later starts of the broker on this machine some three times cheaper; nothing where that was done before.
 
     Raises:
-        JavaNotFoundError, JarsNotFoundError: from ``milepost.embedded.jvm``.
+        JavaNotFoundError, JarsNotFoundError: there is no Java, or the jars cannot be fetched.
         subprocess.CalledProcessError: the storage could not be formatted.
     """
     if starts_quickly():
         return
-    java = _java(jvm.classpath(say))
+    java = _java(jars.classpath(say))
     with jvm.cache_lock("quick-start"):
-        cache = jvm.start_up_cache()
+        cache = _start_up_cache()
         if cache is not None and not cache.exists():
             say("preparing quick starts of the broker (once on this machine)")
             train(java, lambda trial, port, controller: _storage(trial, (port, controller), java), cache)
+
+
+def _start_up_cache() -> Path | None:
+    return jvm.start_up_cache(jars.place(jvm.cache_folder()).name)
 
 
 def _storage(folder: Path, ports: tuple[int, int], java: list[str]) -> Path:
@@ -129,7 +133,7 @@ def _write(path: Path, storage: Path, ports: tuple[int, int]) -> Path:
     return path
 
 
-def _java(jars: list[Path]) -> list[str]:
+def _java(classpath: list[Path]) -> list[str]:
     return [
         str(jvm.java()),
         *HEAP,
@@ -141,7 +145,7 @@ def _java(jars: list[Path]) -> list[str]:
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
         "-cp",
-        os.pathsep.join(str(jar) for jar in jars),
+        os.pathsep.join(map(str, classpath)),
     ]
 
 
@@ -162,7 +166,7 @@ def main() -> None:
             prepare_quick_start(_announce)
             return
         command = prepare(arguments.data, load(), _announce)
-    except (jvm.JavaNotFoundError, jvm.JarsNotFoundError) as error:
+    except (jvm.JavaNotFoundError, jars.JarsNotFoundError) as error:
         sys.exit(f"kafka: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"kafka: the storage cannot be formatted: {error.stderr}")
