@@ -22,6 +22,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,12 +140,13 @@ def platform(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def start_platform(tmp_path: Path) -> Iterator[Callable[[], Platform]]:
-    """Starts a platform of the test's own, which it may treat as it likes; stopped at its end."""
+def start_platform(tmp_path: Path) -> Iterator[Callable[..., Platform]]:
+    """Starts a platform of the test's own, which it may treat as it likes; stopped at its end. Takes settings."""
     started: list[Platform] = []
 
-    def start() -> Platform:
-        one = new_platform(tmp_path / f"platform-{len(started)}", new_settings())
+    def start(**changes: Any) -> Platform:
+        settings = new_settings().model_copy(update=changes)
+        one = new_platform(tmp_path / f"platform-{len(started)}", settings)
         started.append(one)
         one.start_infrastructure()
         return one

@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from pydantic import SecretStr
 
 from milepost.contracts.topics import LIFECYCLE, TOPICS
 from milepost.embedded.platform import Platform
 from milepost.settings import Settings
+from milepost.store.client import reader, writer
+from milepost.store.errors import StoreError
 
 pytestmark = pytest.mark.needs_platform
 
@@ -46,3 +49,21 @@ def test_both_engines_keep_what_they_acknowledged_over_kill_9(
     consumer.close()
     migrations = json.loads(milepost(own.settings, "migrate", "ls", "--json").stdout)["migrations"]
     assert {migration["state"] for migration in migrations} == {"applied"}
+
+
+def test_the_read_only_user_with_its_password_reads_and_does_not_write(
+    start_platform: Callable[..., Platform], milepost: Command
+) -> None:
+    settings = start_platform(
+        clickhouse_password=SecretStr("of-the-writer"), clickhouse_reader_password=SecretStr("of-the-reader")
+    ).settings
+    milepost(settings, "migrate", "apply")
+    with reader(settings) as store:
+        assert store.query("SELECT count() FROM orders") == [(0,)]
+        with pytest.raises(StoreError):
+            store.command("DROP TABLE orders_store")
+    with writer(settings) as store:
+        assert store.query("SELECT count() FROM orders_store") == [(0,)]
+    stranger = settings.model_copy(update={"clickhouse_reader_password": SecretStr("wrong")})
+    with reader(stranger) as store, pytest.raises(StoreError):
+        store.query("SELECT 1")
