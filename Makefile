@@ -42,7 +42,7 @@ docs: $(ENVIRONMENT) ## Regenerate the generated documents.
 	$(BIN)/python -m milepost.docs
 
 bench: $(BENCH_ENVIRONMENT) ## Measure, beside peers that do the same job; prints a table and JSON.
-	$(BIN)/python tests/bench/run.py $(ARGS)
+	cd tests && ../$(BIN)/python -m bench $(ARGS)
 
 test-containers: $(ENVIRONMENT) ## The integration tests against containers; skips where there is no engine.
 	MILEPOST_TEST_PLATFORM=containers $(BIN)/pytest tests/integration $(ARGS)
