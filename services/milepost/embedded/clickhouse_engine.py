@@ -23,6 +23,9 @@ _INSERT_DEFAULTS = (
     f"{_DEFAULTS}, max_insert_block_size = {ROWS_OF_ONE_INSERT}, min_insert_block_size_rows = {ROWS_OF_ONE_INSERT}, "
     "min_insert_block_size_bytes = 8589934592, max_insert_threads = 1"
 )
+_MARK_CACHE_BYTES = 256 * 1024 * 1024
+"""Bounds what the engine keeps for itself on a machine it shares with everything else; 5 GiB otherwise."""
+
 _CODE = re.compile(r"Code: (\d+)\. ?")
 _SELECT = re.compile(r"^(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
 _FILE_FUNCTION = re.compile(r"\bfile\s*\(", re.IGNORECASE)
@@ -67,7 +70,7 @@ class Engine:
         time.tzset()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder / "milepost.lock")
-        self._path = str(folder / "engine")
+        self._path = f"{folder / 'engine'}?mark_cache_size={_MARK_CACHE_BYTES}"
         from chdb.state.sqlitelike import Connection
 
         self._connection_type = Connection
