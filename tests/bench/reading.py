@@ -6,20 +6,29 @@ Run it with ``python tests/bench/reading.py --orders 10000000``; it starts an en
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from milepost.domain import facts as f
+from milepost.domain.kpis import GAUGES, KPI_NAMES
 from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, GROWTH, HISTOGRAMS, MEASURES
-from milepost.settings import Settings
+from milepost.embedded.parts import engines
+from milepost.embedded.process import spawn, stop, wait_ready
+from milepost.exporter.snapshot import look
+from milepost.reading.gauges import read_gauges
+from milepost.reading.kpis import answer
+from milepost.reading.orders import find_order, find_orders
+from milepost.reading.question import ask
+from milepost.settings import Service, Settings
 from milepost.store.client import Store, reader, writer
 from milepost.store.migrations import apply
-from milepost.store.tables import KPIS, ORDERS
+from milepost.store.tables import EVENTS, KPIS, ORDERS
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 DAYS = 30
@@ -60,8 +69,9 @@ _LIFE = f"""
 
 
 def _bucket(name: str, seconds: str) -> str:
+    """Nearly the bucket ``seconds`` belong into: as many and as far apart as the real ones."""
     first = HISTOGRAMS.index(name) * BUCKETS_PER_HISTOGRAM
-    return f"toUInt16({first} + intDiv(toUInt32(1000 * log({seconds} * 1e6)), {int(1000 * (GROWTH - 1))}))"
+    return f"toUInt16({first} + 52 + log({seconds} * 1e6 / 52) / log({GROWTH}))"
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,17 @@ def _tuple(contribution: Contribution) -> str:
     )
 
 
-_KEYS = ("minute", "hub_id", "zone_id", "service_level", "merchant_id", "courier_id", "component", "activity", "partition")
+_KEYS = (
+    "minute",
+    "hub_id",
+    "zone_id",
+    "service_level",
+    "merchant_id",
+    "courier_id",
+    "component",
+    "activity",
+    "partition",
+)
 
 
 def _minutes(orders: int, first: int) -> str:
@@ -172,8 +192,11 @@ def _roll_up(source: str, target: str, floor: str, kept: tuple[str, ...]) -> str
 
 _MICROS = {"placed_at": "placed", "promised_until": "deadline", "deadline": "deadline", "agreed_until": "deadline",
            "ready_at": "ready", "assigned_at": "assigned"}  # fmt: skip
-_REACHED = {"out_at": "out", "first_arrived_at": "arrived", "last_arrived_at": "arrived", "first_attempt_at": "delivered",
-            "delivered_at": "delivered", "closed_at": "delivered"}  # fmt: skip
+_REACHED = {"out_at": "out", "first_arrived_at": "arrived", "last_arrived_at": "arrived",
+            "first_attempt_at": "delivered", "delivered_at": "delivered", "closed_at": "delivered"}  # fmt: skip
+_FACTS = f.encode(
+    [f.Ready(number, 10**15 + number, "/bench", f"event-{number}", 2**63 + number) for number in range(8)]
+)
 
 
 def _orders(orders: int, first: int) -> str:
@@ -194,15 +217,29 @@ def _orders(orders: int, first: int) -> str:
         "last_event_at": "delivered * 1000000",
         "events": "8",
         "measures": "range(20)",
-        "facts": "concat(hex(h), repeat('facts of it ', 24))",
+        "facts": f"unhex('{_FACTS.hex()}')",
         **{name: f"{moment} * 1000000" for name, moment in _MICROS.items()},
         **{name: f"if(open, 0, {moment} * 1000000)" for name, moment in _REACHED.items()},
         **{name: name for name in ("hub_id", "zone_id", "service_level", "merchant_id")},
     }
-    columns = ", ".join(f"{values.get(name, repr('') if 'String' in kind else '0')}" for name, kind in ORDERS.columns.items())
+    columns = ", ".join(
+        f"{values.get(name, repr('') if 'String' in kind else '0')}" for name, kind in ORDERS.columns.items()
+    )
     return f"""
         INSERT INTO orders_store ({", ".join(ORDERS.columns)})
         SELECT {columns} FROM (SELECT {_LIFE}, h % 977 < 20 AS open FROM numbers({first}, {orders}))
+    """
+
+
+def _events(orders: int, first: int) -> str:
+    """Insert eight events for each of ``orders`` orders, a day apart in the log."""
+    return f"""
+        INSERT INTO events_store ({", ".join(EVENTS.columns)})
+        SELECT concat('order-', toString(number)) AS subject, '/bench', concat('event-', toString(e)),
+            'milepost.delivery.arrived.v1', {{start:Int64}} * 1000000 + e AS time, time, time, number % {PARTITIONS},
+            number * 8 + e AS offset, 4611686018427387904 - offset, 0, cityHash64(number, e),
+            concat('{{"order_id":"', subject, '","courier_id":"courier-', toString(number % 2000), '"}}')
+        FROM numbers({first}, {orders}) ARRAY JOIN range(8) AS e
     """
 
 
@@ -215,6 +252,7 @@ def fill(store: Store, orders: int, say: Callable[[str], None]) -> None:
         moment = {"start": int(start.timestamp())}
         _insert(store, _minutes(a_day, day * a_day), moment)
         _insert(store, _orders(a_day, day * a_day), moment)
+        _insert(store, _events(a_day // 10, day * a_day), moment)
         say(f"day {day + 1} of {DAYS}: {time.monotonic() - began:.1f} s")
     hub = ("hub_id",)
     shop = (*hub, "zone_id", "service_level", "merchant_id")
@@ -229,3 +267,108 @@ def fill(store: Store, orders: int, say: Callable[[str], None]) -> None:
 
 def _insert(store: Store, sql: str, parameters: dict[str, object]) -> None:
     store.command(sql, parameters, {"max_threads": 2, "max_memory_usage": 6_000_000_000})
+
+
+ORDER = 7
+"""One of the orders that have events."""
+NOW = START + timedelta(days=DAYS - 1, hours=20, minutes=17, seconds=30)
+"""The evening of the last day: a window that ends here starts and ends within an hour."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One question, how long it took in several tries, and its goal where there is one."""
+
+    question: str
+    milliseconds: tuple[float, ...]
+    rows: int
+    goal: float | None
+
+    @property
+    def median(self) -> float:
+        """The middle of the tries."""
+        return statistics.median(self.milliseconds)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "question": self.question,
+            "median_ms": round(self.median, 1),
+            "max_ms": round(max(self.milliseconds), 1),
+            "goal_ms": self.goal,
+            "rows": self.rows,
+        }
+
+
+def measure(store: Store, tries: int) -> Iterator[Measured]:
+    """Ask everything that has a goal, and what the exporter asks."""
+
+    def kpis(**asked: Any) -> Callable[[], int]:
+        return lambda: len(answer(store, ask(NOW, **asked), NOW).rows)
+
+    month = {"window": "30d"}
+    asked: tuple[tuple[str, float | None, Callable[[], int]], ...] = (
+        ("24 h by hub, promise_kept", 300, kpis(by=["hub_id"], kpis=["promise_kept"])),
+        ("24 h by hub, every KPI with quantiles", 300, kpis(by=["hub_id"], kpis=[",".join(KPI_NAMES)])),
+        ("24 h by zone, otif", 2000, kpis(by=["zone_id"], kpis=["otif"])),
+        ("24 h by zone, every KPI", 2000, kpis(by=["zone_id"], kpis=[",".join(KPI_NAMES)])),
+        ("30 d by hub, every KPI", 2000, kpis(by=["hub_id"], kpis=[",".join(KPI_NAMES)], **month)),
+        ("30 d by zone, promise_kept", 2000, kpis(by=["zone_id"], kpis=["promise_kept"], **month)),
+        ("30 d by merchant and level, delivery_time", 2000,
+         kpis(by=["merchant_id,service_level"], kpis=["delivery_time"], **month)),
+        ("30 d by merchant, cost by component", 2000, kpis(by=["merchant_id,component"], **month)),
+        ("30 d by courier, first_attempt_success", 2000,
+         kpis(by=["courier_id"], kpis=["first_attempt_success"], **month)),
+        ("30 d of one hub by courier, every KPI", 2000,
+         kpis(by=["courier_id"], where=["hub_id=hub-07"], kpis=[",".join(KPI_NAMES)], **month)),
+        ("30 d by zone, every KPI", 2000, kpis(by=["zone_id"], kpis=[",".join(KPI_NAMES)], **month)),
+        ("open and overdue orders by hub", None, lambda: len(read_gauges(store, NOW, GAUGES, ("hub_id",)))),
+        ("100 overdue orders", None, lambda: len(find_orders(store, NOW, "overdue").items)),
+        ("one order's timeline", 100, lambda: int(find_order(store, f"order-{ORDER}", NOW) is not None)),
+        ("the exporter's refresh", None, lambda: len(look(store, NOW).rendered)),
+    )  # fmt: skip
+    for question, goal, call in asked:
+        call()
+        taken, rows = [], 0
+        for _ in range(tries):
+            began = time.perf_counter()
+            rows = call()
+            taken.append(1000 * (time.perf_counter() - began))
+        yield Measured(question, tuple(taken), rows, goal)
+
+
+def main() -> None:
+    """Start an engine, fill it where it is empty, ask, print a table and one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=1_000_000)
+    parser.add_argument("--data", type=Path, help="Keep the data here, and use what is there.")
+    parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--port-base", type=int, default=Settings().port_base)
+    arguments = parser.parse_args()
+    settings = Settings(port_base=arguments.port_base)
+    with tempfile.TemporaryDirectory() as temporary:
+        data = arguments.data or Path(temporary)
+        data.mkdir(parents=True, exist_ok=True)
+        engine = next(part for part in engines(data, settings) if part.name == Service.CLICKHOUSE.value)
+        process = spawn(engine, data / "engine.log")
+        try:
+            wait_ready(engine, process, 60, data / "engine.log")
+            apply(settings)
+            with writer(settings) as store:
+                if not store.query("SELECT count() FROM orders_store")[0][0]:
+                    fill(store, arguments.orders, lambda line: print(line, file=sys.stderr, flush=True))
+                size = store.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active")[0]
+                orders = store.query("SELECT count() FROM orders_store")[0][0]
+            with reader(settings) as store:
+                found = []
+                for one in measure(store, arguments.tries):
+                    goal = "" if one.goal is None else f"goal {one.goal:,.0f} ms"
+                    print(f"{one.question:48} {one.median:9,.0f} ms  {goal}", flush=True)
+                    found.append(one.as_json())
+        finally:
+            stop(process, engine.stop_seconds)
+    print(json.dumps({"orders": int(orders), "rows": int(size[0]), "bytes": int(size[1]), "questions": found}))
+
+
+if __name__ == "__main__":
+    main()

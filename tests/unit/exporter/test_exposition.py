@@ -1,0 +1,61 @@
+"""What is written for Prometheus is what Prometheus's own parser reads."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from milepost.exporter.exposition import Family
+from milepost.exporter.snapshot import gauge_families, kpi_families
+from milepost.metrics import Metric
+from milepost.reading.sums import Sums
+
+
+def samples(*families: Family) -> dict[tuple[str, ...], float]:
+    text = b"".join(family.rendered() for family in families).decode()
+    return {
+        (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_any_label_value_survives() -> None:
+    family = Family(Metric("milepost_x", "What it says.", ("a", "b")))
+    for value in ("plain", 'a "quoted" one', "back\\slash", "two\nlines", "zoë"):
+        family.add((value, ""), 0.1 + 0.2)
+    assert samples(family) == {
+        ("milepost_x", f"a={value}"): 0.1 + 0.2
+        for value in ("plain", 'a "quoted" one', "back\\slash", "two\nlines", "zoë")
+    }
+
+
+def test_a_hub_keeps_its_series_over_windows_in_which_nothing_counted() -> None:
+    longest = {"A": Sums({"due": 4, "kept": 3}), "B": Sums({"closed": 1})}
+    found = samples(*kpi_families({"1h": {}, "1d": longest}))
+    assert found["milepost_kpi_denominator", "hub_id=A", "kpi=promise_kept", "window=1h"] == 0
+    assert ("milepost_kpi_value", "hub_id=A", "kpi=promise_kept", "window=1h") not in found
+    assert found["milepost_kpi_value", "hub_id=A", "kpi=promise_kept", "window=1d"] == 0.75
+    # What never counted at a hub has no series there.
+    assert ("milepost_kpi_denominator", "hub_id=B", "kpi=promise_kept", "window=1d") not in found
+    assert found["milepost_kpi_value", "hub_id=B", "kpi=cancellation_rate", "window=1d"] == 0
+
+
+def test_costs_have_no_series_over_less_than_a_day() -> None:
+    spent = {"A": Sums({"cost": 10_000, "delivered": 2})}
+    found = samples(*kpi_families({"6h": spent, "1d": spent}))
+    assert {key[-1] for key in found if "kpi=cost_per_delivery" in key} == {"window=1d"}
+    assert found["milepost_kpi_value", "hub_id=A", "kpi=cost_per_delivery", "window=1d"] == 0.5
+
+
+def test_stages_differ_by_their_label() -> None:
+    found = samples(*kpi_families({"1d": {"A": Sums({"door_timed": 1, "door_us": 60_000_000})}}))
+    assert found["milepost_kpi_value", "hub_id=A", "kpi=stage_time", "stage=door", "window=1d"] == 1.0
+
+
+def test_orphans_have_no_hub() -> None:
+    counts = {"": {"open_orders": 0, "overdue_orders": 0, "orphan_orders": 3},
+              "A": {"open_orders": 2, "overdue_orders": 1, "orphan_orders": 0}}  # fmt: skip
+    found = samples(*gauge_families(counts))
+    assert found == {
+        ("milepost_open_orders", "hub_id=A"): 2,
+        ("milepost_overdue_orders", "hub_id=A"): 1,
+        ("milepost_orphan_orders",): 3,
+    }
