@@ -44,6 +44,9 @@ def send(
     from milepost.settings import load
 
     settings = load()
+    url = edge or settings.edge_url
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{url!r} is no URL; it begins with http:// or https://", param_hint="--edge")
     key = settings.edge_key.get_secret_value() if settings.edge_key else None
     tally = Tally()
     began = time.monotonic()
@@ -53,7 +56,6 @@ def send(
         stack.enter_context(watch)
 
         async def run() -> None:
-            url = edge or settings.edge_url
             async with EdgeClient(url, key, retry_seconds=retry_for, waiting=watch.waiting) as client:
                 await Sending(client, batch, tally, watch).all(sources)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from milepost.bus.producer import Publisher
 from milepost.contracts.topics import LIFECYCLE
@@ -16,8 +16,8 @@ from milepost.edge.credentials import Gate
 from milepost.edge.desk import Desk
 from milepost.edge.events import events_router
 from milepost.edge.forms import RETRACTION, Form, forms_router
-from milepost.edge.meters import EdgeMeters
-from milepost.edge.openapi import components
+from milepost.edge.meters import CountRequests, EdgeMeters
+from milepost.edge.openapi import HEALTH, READINESS, components
 from milepost.edge.problems import add_problem_handlers
 from milepost.settings import Service, Settings, load
 
@@ -47,20 +47,23 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
         title=f"Milepost {service.value}", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False
     )
     app.state.desk = desk
+    app.add_middleware(CountRequests, requests=meters.requests)
     add_problem_handlers(app)
     app.include_router(events_router(desk))
     app.include_router(forms_router(service, forms, desk))
 
-    @app.get("/healthz", tags=["operation"], summary="Alive")
+    @app.get("/healthz", tags=["operation"], summary="Alive", openapi_extra=HEALTH)
     async def healthz() -> Response:
         return JSONResponse({"status": "alive", "service": service.value})
 
-    @app.get("/readyz", tags=["operation"], summary="Able to do its work; says what is missing")
+    @app.get(
+        "/readyz", tags=["operation"], summary="Able to do its work; says what is missing", openapi_extra=READINESS
+    )
     async def readyz() -> Response:
         missing = [fault for fault in (await _broker_fault(publisher), gate.fault) if fault]
         return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
+    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics(_request: Request) -> Response:
         meters.broker_up.set(publisher.fault is None)
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)

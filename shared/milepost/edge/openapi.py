@@ -21,6 +21,33 @@ _PROBLEMS = {
     415: "Another content type, charset or content encoding than the ones read here.",
     503: "The broker has not acknowledged: send the same request again, after `Retry-After` seconds.",
 }
+HEALTH: Schema = {
+    "responses": {
+        "200": {
+            "description": "It runs.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"status": {"const": "alive"}, "service": {"type": "string"}},
+                        "required": ["status", "service"],
+                    }
+                }
+            },
+        }
+    }
+}
+_READY: Schema = {
+    "type": "object",
+    "properties": {"ready": {"type": "boolean"}, "missing": {"type": "array", "items": {"type": "string"}}},
+    "required": ["ready", "missing"],
+}
+READINESS: Schema = {
+    "responses": {
+        "200": {"description": "It can do its work.", "content": {"application/json": {"schema": _READY}}},
+        "503": {"description": "Something is missing.", "content": {"application/json": {"schema": _READY}}},
+    }
+}
 
 
 def components(forms: Sequence["Form"]) -> Schema:

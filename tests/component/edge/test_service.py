@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import httpx
+import pytest
 from asgi_lifespan import LifespanManager
 
 from milepost.contracts.catalogue import EVENT_TYPES, example_events
@@ -58,3 +60,30 @@ async def test_what_was_not_acknowledged_is_not_counted_as_accepted(http: httpx.
     )
     assert {answer.status_code for answer in answers} == {503}
     assert 'outcome="accepted",type="milepost.order.placed.v1"} 0.0' in (await http.get("/metrics")).text
+
+
+async def test_answers_are_counted_by_status(http: httpx.AsyncClient) -> None:
+    await http.get("/nowhere")
+    await http.post("/v1/orders", json={})
+    text = (await http.get("/metrics")).text
+    assert 'milepost_edge_requests_total{status="404"} 1.0' in text
+    assert 'milepost_edge_requests_total{status="422"} 1.0' in text
+    assert 'milepost_edge_requests_total{status="503"} 0.0' in text
+
+
+async def test_an_error_of_ours_is_a_problem_without_particulars_and_counted(
+    edge_settings: Settings, monkeypatch: pytest.MonkeyPatch, call: Callable[..., httpx.AsyncClient]
+) -> None:
+    app = create_app(edge_settings)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("order-1001 is secret")
+
+    monkeypatch.setattr(app.state.desk, "sender", broken)
+    async with call(app) as http:
+        answer = await http.post("/v1/orders", json={})
+        text = (await http.get("/metrics")).text
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+    assert 'milepost_edge_requests_total{status="500"} 1.0' in text
