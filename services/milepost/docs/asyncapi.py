@@ -56,6 +56,17 @@ DEAD_LETTER: Node = {
     "title": "A record that could not be processed",
     "summary": "Key and value as they came; reason and origin are in the headers.",
     "contentType": "application/octet-stream",
+    "headers": {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string", "description": "Why, in a word."},
+            "detail": {"type": "string", "description": "Why, in a sentence."},
+            "topic": {"type": "string", "description": "Where the record lies."},
+            "partition": {"type": "string", "pattern": "^[0-9]+$"},
+            "offset": {"type": "string", "pattern": "^[0-9]+$"},
+        },
+        "required": ["reason", "detail", "topic", "partition", "offset"],
+    },
     "payload": {"description": "The bytes of the refused record, whatever they are."},
 }
 
