@@ -53,7 +53,7 @@ def kpi_families(found: Mapping[str, Mapping[str, Sums]]) -> tuple[Family, ...]:
     longest = found[list(found)[-1]] if found else {}
     nothing = Sums()
     for kpi in KPIS:
-        names = COST_WINDOWS if kpi.name == COST_KPI else tuple(found)
+        names = [window for window in found if kpi.name != COST_KPI or window in COST_WINDOWS]
         counted = [name for name, _ in kpi.numerator] + [kpi.denominator]
         for hub in sorted(hub for hub, sums in longest.items() if any(sums.measures.get(name) for name in counted)):
             for window in names:
