@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         0.5, gt=0, le=60, description="Longest time the processor holds events before it writes them."
     )
-    flush_events: int = Field(50_000, ge=1, description="Events after which the processor writes without waiting.")
+    flush_events: int = Field(100_000, ge=1, description="Events after which the processor writes without waiting.")
     cache_orders: int = Field(500_000, ge=1_000, description="Orders a processor worker keeps in memory.")
     cache_minutes: int = Field(400_000, ge=1_000, description="KPI minute rows a processor worker keeps in memory.")
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest request body the edge reads.")
