@@ -115,7 +115,7 @@ def _storage(folder: Path, ports: tuple[int, int], java: list[str]) -> Path:
         shutil.rmtree(storage, ignore_errors=True)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         config = _write(folder / "format.properties", fresh, ports)
-        arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", str(config)]
+        arguments = ["format", "--standalone", f"--cluster-id={cluster}", "--config", str(config)]
         subprocess.run(
             [*leash(), *java, "kafka.tools.StorageTool", *arguments],
             check=True,
