@@ -57,7 +57,8 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         broker_commit_interval=1.0,
         broker_max_poll_records=CHUNK_RECORDS,
         broker_max_poll_interval=24 * 3600.0,
-        broker_session_timeout=30.0,
+        # The heartbeats have a thread of their own; a worker that was killed is missed after this long.
+        broker_session_timeout=10.0,
         broker_heartbeat_interval=3.0,
         broker_request_timeout=300.0,
         consumer_auto_offset_reset="earliest",
@@ -104,11 +105,11 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
 
     @app.on_partitions_revoked.connect
     async def release(_app: Any, /, *_: Any, **__: Any) -> None:
-        await engine.release()
+        await engine.release(app.consumer.commit)
 
     @app.on_before_shutdown.connect
     async def shut_down(_app: Any, /, *_: Any, **__: Any) -> None:
-        await engine.release()
+        await engine.release(app.consumer.commit)
 
     _add_pages(app, report, liveness)
     return app

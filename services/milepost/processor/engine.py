@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from milepost.processor.flush import build
@@ -84,10 +84,13 @@ class Engine:
         self._report.recovered(len(numbers), time.monotonic() - started)
         return self.cuts
 
-    async def release(self) -> None:
-        """Write what is in hand, for at most ``RELEASE_SECONDS``, and let all partitions go."""
+    async def release(self, commit: Callable[[], Awaitable[Any]] | None = None) -> None:
+        """Write what is in hand and ``commit`` the cuts, for at most ``RELEASE_SECONDS``, and let all partitions go."""
         try:
-            await asyncio.wait_for(self.flush(), RELEASE_SECONDS)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self.flush()
+                if commit is not None:
+                    await commit()
         except TimeoutError:
             log.warning("could not write all before letting the partitions go; the next owner reads on from the cut")
         finally:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from milepost.bus.partitions import partition_of
 from milepost.contracts import topics
@@ -61,6 +62,38 @@ class Log:
         self.records[number].append(record)
         return record
 
+    @classmethod
+    def of_topic(cls, settings: Settings) -> "Log":
+        """What stands on the real topic, offsets and append times as the broker gave them."""
+        log = cls()
+        consumer = KafkaConsumer(bootstrap_servers=settings.kafka_servers, enable_auto_commit=False)
+        try:
+            places = [TopicPartition(topics.LIFECYCLE.name, number) for number in log.records]
+            consumer.assign(places)
+            consumer.seek_to_beginning()
+            ends = consumer.end_offsets(places)
+            while any(consumer.position(place) < ends[place] for place in places):
+                for place, records in consumer.poll(1_000, max_records=10_000).items():
+                    log.records[place.partition] += [
+                        Copy(place.partition, one.offset, one.key, one.value, one.timestamp) for one in records
+                    ]
+        finally:
+            consumer.close()
+        return log
+
+    def send(self, settings: Settings) -> None:
+        """Append every record to the real topic, each to its partition, acknowledged."""
+        producer = KafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", linger_ms=20)
+        try:
+            for number, records in self.records.items():
+                for record in records:
+                    # The client sends no record that has neither.
+                    key = b"" if record.key is record.value is None else record.key
+                    producer.send(topics.LIFECYCLE.name, record.value, key, partition=number)
+            producer.flush(30)
+        finally:
+            producer.close()
+
     def event(self, kind: str, subject: str, data: dict[str, Any], event_id: str = "", **envelope: Any) -> Copy:
         """Append an event of type ``milepost.<kind>.v1``."""
         event = {
@@ -90,6 +123,10 @@ class Log:
         """Append the retraction of event ``of`` of source /s."""
         data = {"retracts": {"source": "/s", "id": of}, "reason": "incorrect_data"}
         return self.event("event.retracted", subject, data, event_id)
+
+
+Life = dict[tuple[str, str], f.AnyFact]
+"""A subject's facts by identity."""
 
 
 class CrashError(RuntimeError):
@@ -175,23 +212,12 @@ def expected(log: Log) -> Expected:
     """Fold the whole log at once: the first copy of an identity counts."""
     found = Expected()
     for number, records in log.records.items():
-        orders: dict[str, dict[tuple[str, str], f.AnyFact]] = {}
-        accounts: dict[str, dict[tuple[str, str], f.AnyFact]] = {}
+        orders: dict[str, Life] = {}
+        accounts: dict[str, Life] = {}
         for record in records:
-            taken = take(record, "EUR")
-            if not isinstance(taken, Taken):
-                found.rejected[number, record.offset] = taken.reason
-                continue
-            event, fact = taken.event_row, taken.fact
-            kept = True
-            for belongs, subjects in ((taken.in_ledger, accounts), (taken.in_orders, orders)):
-                if belongs and fact is not None:
-                    first = subjects.setdefault(taken.subject, {}).setdefault(fact.identity, fact)
-                    kept = first is fact
-                    if first.digest != fact.digest:
-                        found.rejected[number, record.offset] = "conflict"
-            if kept:
-                found.events.add((*event[:3], number, record.offset, event[10], event[11]))
+            reason = _sort(record, orders, accounts, found)
+            if reason:
+                found.rejected[number, record.offset] = reason
         for subject, by_identity in orders.items():
             facts = list(by_identity.values())
             state = fold(facts)
@@ -212,6 +238,26 @@ def expected(log: Log) -> Expected:
                     found.ledger[subject, cost_id] = current.amount
     found.cells = Counter({key: value for key, value in found.cells.items() if value})
     return found
+
+
+def _sort(record: Copy, orders: dict[str, Life], accounts: dict[str, Life], found: Expected) -> str:
+    """Put what a record says where it belongs; gives the reason it is rejected for, else ""."""
+    taken = take(record, "EUR")
+    if not isinstance(taken, Taken):
+        return taken.reason
+    fact, conflict, kept = taken.fact, False, True
+    if fact is not None:
+        if partition_of(taken.subject.encode(), PARTITIONS) != record.partition:
+            return "misplaced"
+        for belongs, subjects in ((taken.in_ledger, accounts), (taken.in_orders, orders)):
+            if belongs:
+                first = subjects.setdefault(taken.subject, {}).setdefault(fact.identity, fact)
+                kept = first is fact
+                conflict = first.digest != fact.digest
+    if kept:
+        event = taken.event_row
+        found.events.add((*event[:3], record.partition, record.offset, event[10], event[11]))
+    return "conflict" if conflict else ""
 
 
 def _count(sums: Counter[tuple[Any, ...]], partition: int, cells: Contributions) -> None:

@@ -1,0 +1,200 @@
+"""Workers as processes, between the real broker and the real store."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+
+from milepost.contracts import topics
+from milepost.embedded import parts as embedded_parts
+from milepost.embedded.process import signal_group, spawn, stop, wait_ready
+from milepost.settings import Settings
+from milepost.store.client import Store, writer
+
+pytestmark = pytest.mark.needs_platform
+
+CATCH_UP_SECONDS = 120.0
+
+
+class Workers:
+    """Processor workers of one installation, by index; small flushes, so that there is much to interrupt."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings.model_copy(update={"flush_events": 200, "flush_seconds": 0.05})
+        self._folder = folder
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, index: int = 0, *, wait: bool = True) -> None:
+        """Start worker ``index``, and wait until it has partitions."""
+        part = embedded_parts.worker(index, self.settings)
+        self._running[index] = spawn(part, self.log(index))
+        if wait:
+            wait_ready(part, self._running[index], 90, self.log(index))
+
+    def log(self, index: int = 0) -> Path:
+        """Where its output goes."""
+        return self._folder / f"worker-{index}.log"
+
+    def kill(self, index: int = 0) -> None:
+        """``kill -9``."""
+        process = self._running.pop(index)
+        signal_group(process, signal.SIGKILL)
+        process.wait()
+
+    def terminate(self, index: int = 0) -> tuple[int, float]:
+        """SIGTERM; gives the exit code and how many seconds it took."""
+        process = self._running.pop(index)
+        began = time.monotonic()
+        code = stop(process, 20)
+        return code, time.monotonic() - began
+
+    def alive(self) -> list[int]:
+        """Those that still run."""
+        return [index for index, process in self._running.items() if process.poll() is None]
+
+    def stop(self) -> None:
+        """Kill all that are left."""
+        for index in list(self._running):
+            self.kill(index)
+
+
+@pytest.fixture
+def store(installation: Settings) -> Iterator[Store]:
+    """The client of the module's installation."""
+    with writer(installation) as client:
+        yield client
+
+
+@pytest.fixture
+def workers(installation: Settings, tmp_path: Path) -> Iterator[Workers]:
+    """Workers of the module's installation; none runs yet."""
+    all_of_them = Workers(installation, tmp_path)
+    yield all_of_them
+    all_of_them.stop()
+
+
+def _cuts(store: Store) -> dict[int, int]:
+    return dict(store.query("SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"))
+
+
+def _ends(settings: Settings, topic: str = topics.LIFECYCLE.name) -> dict[int, int]:
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_servers)
+    try:
+        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        return {place.partition: end for place, end in consumer.end_offsets(places).items()}
+    finally:
+        consumer.close()
+
+
+def _until(condition: Callable[[], bool], what: str, workers: Workers) -> None:
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            logs = "\n".join(path.read_text()[-3_000:] for path in workers.log().parent.glob("worker-*.log"))
+            pytest.fail(f"not in {CATCH_UP_SECONDS:.0f} s: {what}\n{logs}")
+        time.sleep(0.02)
+
+
+def _catch_up(workers: Workers, store: Store) -> None:
+    ends = {number: end for number, end in _ends(workers.settings).items() if end}
+    _until(lambda: _cuts(store) == ends, f"the cuts are at {ends}", workers)
+
+
+def _advance(workers: Workers, store: Store, records: int) -> None:
+    wanted = sum(_cuts(store).values()) + records
+    _until(lambda: sum(_cuts(store).values()) >= wanted, f"{wanted} records are stored", workers)
+
+
+def test_rubbish_on_the_topic_goes_to_the_dead_letters_and_the_rest_goes_on(
+    workers: Workers, store: Store, parts: Any
+) -> None:
+    before = _ends(workers.settings, topics.DEAD_LETTERS.name).get(0, 0)
+    log = parts.city(60, "rubbish", rubbish=40)
+    log.placed("o-misplaced")
+    stray = next(records for records in log.records.values() if records and records[-1].key == b"o-misplaced").pop()
+    log.produce(stray.value, "o-misplaced", (stray.partition + 1) % 4)
+    log.send(workers.settings)
+    workers.start()
+    _catch_up(workers, store)
+    code, seconds = workers.terminate()
+    assert code == 0
+    assert seconds < 10
+    on_topic = parts.Log.of_topic(workers.settings)
+    parts.check(store, on_topic)
+    rejected = parts.expected(on_topic).rejected
+    assert {"not_json", "invalid", "misplaced"} <= set(rejected.values())
+    consumer = KafkaConsumer(bootstrap_servers=workers.settings.kafka_servers, consumer_timeout_ms=20_000)
+    place = TopicPartition(topics.DEAD_LETTERS.name, 0)
+    consumer.assign([place])
+    consumer.seek(place, before)
+    found = {}
+    for letter in consumer:
+        headers = {name: value.decode() for name, value in letter.headers}
+        origin = int(headers["partition"]), int(headers["offset"])
+        assert headers["topic"] == topics.LIFECYCLE.name
+        assert headers["detail"]
+        found[origin] = headers["reason"]
+        (record,) = (one for one in on_topic.records[origin[0]] if one.offset == origin[1])
+        assert (letter.value or b"", letter.key or b"") == (record.value or b"", record.key or b"")
+        if len(found) == len(rejected):
+            break
+    consumer.close()
+    assert found == rejected
+
+
+def test_kill_9_in_the_middle_of_a_load(workers: Workers, store: Store, parts: Any) -> None:
+    parts.city(400, "killed", rubbish=5).send(workers.settings)
+    workers.start()
+    _advance(workers, store, 300)
+    workers.kill()
+    workers.start(wait=False)
+    _advance(workers, store, 500)
+    workers.kill()
+    workers.start(wait=False)
+    _catch_up(workers, store)
+    parts.check(store, parts.Log.of_topic(workers.settings))
+
+
+def test_two_share_the_partitions_one_leaves_one_is_killed(workers: Workers, store: Store, parts: Any) -> None:
+    workers.start(0)
+    parts.city(300, "shared", rubbish=5).send(workers.settings)
+    workers.start(1)
+    parts.city(200, "shared-2", rubbish=5).send(workers.settings)
+    code, seconds = workers.terminate(0)
+    assert code == 0
+    assert seconds < 10
+    _advance(workers, store, 300)
+    workers.start(0)
+    parts.city(200, "shared-3", rubbish=5).send(workers.settings)
+    workers.kill(1)
+    _catch_up(workers, store)
+    assert workers.alive() == [0]
+    parts.check(store, parts.Log.of_topic(workers.settings))
+
+
+def test_sigterm_stops_a_worker_soon_with_what_is_stored_committed(workers: Workers, store: Store, parts: Any) -> None:
+    workers.start()
+    parts.city(150, "terminated", rubbish=5).send(workers.settings)
+    _advance(workers, store, 100)
+    code, seconds = workers.terminate()
+    assert code == 0
+    assert seconds < 10
+    admin = KafkaAdminClient(bootstrap_servers=workers.settings.kafka_servers)
+    try:
+        committed = admin.list_group_offsets([workers.settings.consumer_group])
+    finally:
+        admin.close()
+    cuts = _cuts(store)
+    offsets = {place.partition: found.offset for place, found in committed[workers.settings.consumer_group].items()}
+    assert offsets == cuts
+    log = parts.Log.of_topic(workers.settings)
+    log.records = {number: records[: cuts.get(number, 0)] for number, records in log.records.items()}
+    parts.check(store, log)
+    workers.start()
+    _catch_up(workers, store)
+    parts.check(store, parts.Log.of_topic(workers.settings))
