@@ -1,6 +1,7 @@
 """`milepost up` as a person has it: it starts, says so, mends itself, and stops whole, whenever it is told."""
 
 import http.client
+import json
 import os
 import queue
 import signal
@@ -18,6 +19,8 @@ import pytest
 from milepost.settings import EDGE_SERVICES, Service, Settings
 
 pytestmark = [pytest.mark.needs_platform, pytest.mark.timeout(240)]
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 STOP_SECONDS = 10
 EVENT = (
@@ -154,7 +157,7 @@ def wait_for_event(settings: Settings, identity: str) -> None:
             time.sleep(0.1)
 
 
-def test_the_life_of_a_platform(up: Callable[..., Up], tmp_path: Path) -> None:
+def test_the_life_of_a_platform(up: Callable[..., Up], tmp_path: Path, milepost: Command) -> None:
     first = up()
     settings = first.settings
     first.until("ready in", "logs are in")
@@ -162,6 +165,11 @@ def test_the_life_of_a_platform(up: Callable[..., Up], tmp_path: Path) -> None:
         assert ready(settings, service) == 200, service
     assert post(settings, "before") == 202
     wait_for_event(settings, "before")
+
+    # Where all is well the doctor finds nothing to mend.
+    done = milepost(settings, "doctor", "--json", f"--data={first.data}", check=False)
+    assert [one for one in json.loads(done.stdout)["findings"] if one["level"] == "fault"] == []
+    assert done.returncode == 0
 
     # The same folder, and the same ports, are refused with the reason.
     folder = start(tmp_path / "data", settings)
@@ -249,3 +257,15 @@ def test_what_is_not_installed_is_said_in_one_line(
     assert "Prometheus and Alertmanager not installed" in line
     assert "apt install prometheus prometheus-alertmanager" in line
     assert one.end() == 0
+
+
+def test_the_doctor_says_what_is_not_there(milepost: Command, free_settings: Callable[[], Settings]) -> None:
+    settings = free_settings()
+    done = milepost(settings, "doctor", check=False)
+    assert done.returncode == 1
+    assert f"nothing answers at 127.0.0.1:{settings.port_of(Service.KAFKA)}" in done.stdout
+    assert f"nothing answers at http://127.0.0.1:{settings.port_of(Service.ORDERS)}" in done.stdout
+    assert "`milepost up`" in done.stdout
+    found = json.loads(milepost(settings, "doctor", "--json", check=False).stdout)
+    assert found["ok"] is False
+    assert all(one["hint"] for one in found["findings"] if one["level"] == "fault")
