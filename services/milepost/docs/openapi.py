@@ -1,4 +1,4 @@
-"""`docs/openapi/`: the OpenAPI description of each edge service, as it serves it itself."""
+"""`docs/openapi/`: the OpenAPI description of each service with an API, as it serves it itself."""
 
 import importlib
 import json

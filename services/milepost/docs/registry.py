@@ -6,7 +6,7 @@ from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.docs import asyncapi, dashboard, events, kpis, metrics, openapi, schemas, settings
-from milepost.settings import EDGE_SERVICES
+from milepost.settings import EDGE_SERVICES, Service
 
 Render = Callable[[], str]
 
@@ -17,7 +17,10 @@ GENERATED: dict[str, Render] = {
     "docs/kpis.md": kpis.render,
     "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,
-    **{f"docs/openapi/{service.value}.json": partial(openapi.render, service) for service in EDGE_SERVICES},
+    **{
+        f"docs/openapi/{service.value}.json": partial(openapi.render, service)
+        for service in (*EDGE_SERVICES, Service.INSIGHTS)
+    },
     **{f"docs/schemas/{name}.json": partial(schemas.render, kind) for name, kind in EVENT_TYPES.items()},
 }
 """Path relative to the repository's root → the text that belongs there, UTF-8, ending in a newline."""
