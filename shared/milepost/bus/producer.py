@@ -133,15 +133,15 @@ class Publisher:
             producer = self._new_producer()
             try:
                 partitions = await self._connect(producer)
-            except (KafkaError, OSError, TimeoutError) as error:
+            except asyncio.CancelledError:
+                await _close(producer)
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, all there is to do is to say so and try again
                 self._note(error)
                 await _close(producer)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RECONNECT_LAST_SECONDS)
                 continue
-            except BaseException:
-                await _close(producer)
-                raise
             pause = _RECONNECT_FIRST_SECONDS
             await self._serve(producer, partitions)
             await asyncio.sleep(pause)
@@ -152,7 +152,7 @@ class Publisher:
             why = f"the broker has no topic {self._topic}; make it with `milepost topics apply`"
         if why != self.fault:
             self.fault = why
-            _log.warning("publishing waits: %s (%s)", why, type(error).__name__)
+            _log.warning("publishing waits: %s (%s)", why, error or type(error).__name__)
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -207,8 +207,8 @@ class Publisher:
             except asyncio.CancelledError:
                 _fail(taken, BrokerUnavailableError(self.fault or "stopped"))
                 raise
-            except (KafkaError, OSError, AssertionError) as error:
-                # After a refused batch the sequence numbers of an idempotent producer no longer fit: begin anew.
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, and the connection is made anew
+                # After a refused batch the sequence numbers of an idempotent producer no longer fit.
                 why = f"the broker refused a batch: {type(error).__name__}"
                 _fail(taken, BrokerUnavailableError(why))
                 self._give_up(why)
