@@ -5,6 +5,7 @@ Faust's own bookkeeping is per message (13 to 15 k events/s); chunks carry hundr
 and gap tree do not fit them, and are not used.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, cast
 
@@ -12,6 +13,12 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, Message
 from faust.types.transports import ConsumerCallback, ConsumerT
+
+log = logging.getLogger(__name__)
+
+
+class LogTruncatedError(RuntimeError):
+    """The topic is shorter than what the store has of it: another topic, or one made anew. Stop; nothing can be right."""
 
 
 class Chunk:
@@ -76,8 +83,12 @@ class ChunkConsumer(driver.Consumer):
         """After every assignment: recover the partitions, and read each on from its cut."""
         assigned = {tp.partition: tp for tp in self.assignment()}
         cuts = await self.offsets.assign(assigned)
-        for number, offset in cuts.items():
-            await self.seek(assigned[number], offset)
+        ends = await self.highwaters(*assigned.values())
+        starts = await self.earliest_offsets(*assigned.values())
+        for number, cut in cuts.items():
+            tp = assigned[number]
+            check_log(number, cut, starts[tp], ends[tp])
+            await self.seek(tp, cut)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit the cuts: what is stored, and nothing else. For those who watch the group; we read from the store."""
@@ -104,6 +115,20 @@ class ChunkConsumer(driver.Consumer):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stalls are seen by the worker's own liveness, from offsets that do not move while there is lag."""
+
+
+def check_log(number: int, cut: int, start: int, end: int) -> None:
+    """Whether partition ``number``, which lies from offset ``start`` to ``end``, can be read on from ``cut``.
+
+    Raises ``LogTruncatedError`` where it ends before; says so where records have expired unread.
+    """
+    if cut > end:
+        raise LogTruncatedError(
+            f"partition {number} ends at offset {end}, but the store has it up to {cut}: the topic was made anew. "
+            f"Give the new topic a database of its own (MILEPOST_DATABASE), or bring the old topic back"
+        )
+    if cut < start:
+        log.error("partition %d: records %d to %d have expired from the topic unread", number, cut, start - 1)
 
 
 class ChunkTransport(driver.Transport):
