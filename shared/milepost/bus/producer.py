@@ -19,7 +19,7 @@ MAX_RECORD_BYTES = 1_000_000
 """Largest record published; the topics allow a little more for the framing."""
 _BATCH_BYTES = 1_048_576
 _HELD_BYTES = 64 * 1024 * 1024
-_START_SECONDS = 2.0
+_START_SECONDS = 1.0
 _RECONNECT_FIRST_SECONDS = 0.2
 _RECONNECT_LAST_SECONDS = 2.0
 
