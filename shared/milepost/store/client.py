@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import Error
 from urllib3 import PoolManager
 
 from milepost.settings import Settings
-from milepost.store.errors import StoreError, typed
+from milepost.store.errors import typed
 from milepost.store.tables import Table
 
 MOST_ROWS = 1_000_000
@@ -202,15 +202,6 @@ def reader(settings: Settings) -> Store:
 
 def _writing(settings: Settings) -> tuple[str, str]:
     return settings.clickhouse_user, settings.clickhouse_password.get_secret_value()
-
-
-def reachable(store: Store) -> str | None:
-    """None where ``store`` answers, else what is wrong, in a sentence."""
-    try:
-        store.ping()
-    except StoreError as error:
-        return str(error)
-    return None
 
 
 def _dsn(url: str) -> str:
