@@ -16,6 +16,7 @@ _DAY_MS = 86_400_000
 _MAX_MESSAGE_BYTES = 2 * MAX_RECORD_BYTES
 """A batch on the topic; a single record is smaller."""
 _TIMEOUT_MS = 15_000
+_BOOTSTRAP_MS = 8_000
 
 
 class TopicsError(RuntimeError):
@@ -128,7 +129,7 @@ def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
             bootstrap_servers=settings.kafka_servers.split(","),
             client_id="milepost-topics",
             request_timeout_ms=_TIMEOUT_MS,
-            bootstrap_timeout_ms=_TIMEOUT_MS,
+            bootstrap_timeout_ms=_BOOTSTRAP_MS,
         )
     except (KafkaError, OSError) as error:
         raise TopicsError(f"no broker answers at {settings.kafka_servers}: {error}") from error
