@@ -1,0 +1,65 @@
+"""A simulated city from its first event to its KPIs: they equal what the city itself knows."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from spine import Spine, differences
+
+from milepost.settings import Settings
+
+pytestmark = pytest.mark.needs_platform
+
+ORDERS = 2_000
+
+
+@pytest.fixture(scope="module")
+def city(
+    tmp_path_factory: pytest.TempPathFactory, free_settings: Callable[[], Settings], milepost: Callable[..., Any]
+) -> Iterator[tuple[Spine, dict[str, Any]]]:
+    """A platform to which a city has been sent, and the city's truth."""
+    folder = tmp_path_factory.mktemp("city")
+    events, truth = folder / "events.jsonl.gz", folder / "truth.json"
+    with Spine(folder / "platform", free_settings(), milepost) as spine:
+        spine.command("simulate", "--orders", str(ORDERS), "--seed", "3", "--out", str(events), "--truth", str(truth))
+        summary = spine.send(events)
+        assert summary["refused"] == 0
+        assert summary["accepted"] > 5 * ORDERS
+        spine.catch_up()
+        yield spine, json.loads(truth.read_text())
+
+
+def test_all_time(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, truth = city
+    assert differences(spine.kpi("--window", "all"), truth["overall"]) == []
+
+
+@pytest.mark.parametrize("dimension", ["hub_id", "zone_id", "service_level", "merchant_id", "courier_id"])
+def test_by_every_dimension(city: tuple[Spine, dict[str, Any]], dimension: str) -> None:
+    spine, truth = city
+    assert differences(spine.ask(window="all", by=[dimension]), truth["by"][dimension]) == []
+
+
+def test_windows_of_days_hours_and_odd_minutes(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, truth = city
+    assert len(truth["windows"]) > 5
+    for window in truth["windows"]:
+        rows = spine.ask(start=window["from"], end=window["to"])
+        assert differences(rows, window["rows"]) == [], (window["from"], window["to"])
+
+
+@pytest.mark.parametrize("split", ["component", "activity"])
+def test_what_was_spent_for_what(city: tuple[Spine, dict[str, Any]], split: str) -> None:
+    spine, truth = city
+    rows = spine.ask(window="all", by=[split])
+    spent = {row["dimensions"][split]: round(row["numerator"], 4) for row in rows}
+    assert {name: amount for name, amount in spent.items() if name} == truth["spent"][split]
+
+
+def test_copies_that_contradict_are_dead_lettered(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, _ = city
+    with spine.store() as store:
+        reasons = store.query("SELECT reason, count() FROM dead_letters GROUP BY reason")
+        assert [reason for reason, _ in reasons] == ["conflict"]
+        assert store.query("SELECT count() > 0 FROM events WHERE testmode = 1") == [(1,)]
