@@ -57,7 +57,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """Records taken in since the last flush."""
-        return sum(partition.pending.records for partition in self.partitions.values())
+        return sum(partition.pending for partition in self.partitions.values())
 
     @property
     def cuts(self) -> dict[int, int]:
@@ -109,7 +109,7 @@ class Engine:
             partition = self.partitions.get(number)
             if partition is None or generation != self.generation:
                 return
-            pending = partition.pending
+            pending = partition.gathering
             for record in records[start : start + YIELD_EVERY]:
                 if record.offset >= pending.next_offset:
                     pending.add(take(record, currency))
@@ -130,7 +130,8 @@ class Engine:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), self._settings.flush_seconds)
             if self.pending:
-                await self.flush()
+                async with self._flushing:
+                    await self._flush_some()
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
@@ -138,24 +139,27 @@ class Engine:
     async def flush(self) -> None:
         """Write everything taken in so far."""
         async with self._flushing:
-            partitions = [partition for partition in self.partitions.values() if partition.pending.records]
-            taken = [(partition, partition.take_pending()) for partition in partitions]
-            self._full.clear()
-            self._room.set()
-            if not taken:
-                return
-            started = time.monotonic()
-            batch = Batch()
-            for partition, pending in taken:
-                await build(partition, pending, self._loader, batch)
-            built = time.monotonic()
-            await self._sink.write(batch)
-            for partition, pending in taken:
-                partition.cut = pending.next_offset
-                partition.appended = pending.appended
-                partition.event_time = max(partition.event_time, pending.event_time)
-                self._evict(partition)
-            self._report.flushed(batch, built - started, time.monotonic() - started)
+            while self.pending:
+                await self._flush_some()
+
+    async def _flush_some(self) -> None:
+        """One flush: a segment of every partition that has any."""
+        taken = [(one, one.take_pending()) for one in self.partitions.values() if one.pending]
+        self._full.clear()
+        self._room.set()
+        self._watch_level()
+        started = time.monotonic()
+        batch = Batch()
+        for partition, pending in taken:
+            await build(partition, pending, self._loader, batch)
+        built = time.monotonic()
+        await self._sink.write(batch)
+        for partition, pending in taken:
+            partition.cut = pending.next_offset
+            partition.appended = pending.appended
+            partition.event_time = max(partition.event_time, pending.event_time)
+            self._evict(partition)
+        self._report.flushed(batch, built - started, time.monotonic() - started)
 
     def _evict(self, partition: Partition) -> None:
         share = max(1, len(self.partitions))

@@ -1,5 +1,6 @@
 """A partition in the hands of this worker: its state, and what has arrived since the last flush."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,13 @@ from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
 
+SEGMENT_RECORDS = 25_000
+"""Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
+
 
 @dataclass
 class Pending:
-    """What has arrived since the last flush, by subject; ``next_offset`` is the offset after the last record."""
+    """What has arrived for one flush, by subject; ``next_offset`` is the offset after the last record."""
 
     next_offset: int
     orders: dict[str, list[Taken]] = field(default_factory=dict)
@@ -54,27 +58,43 @@ class Partition:
     cells: Cells
     orders: OrderCache
     accounts: dict[str, Account] = field(default_factory=dict)
-    pending: Pending = field(default_factory=lambda: Pending(0))
+    segments: deque[Pending] = field(default_factory=deque)
     appended: int = 0
     event_time: int = 0
     siblings: int | None = None
 
     def __post_init__(self) -> None:
-        self.pending = Pending(self.cut)
+        self.segments.append(Pending(self.cut))
 
     @property
     def position(self) -> int:
         """The offset of the next record wanted."""
-        return self.pending.next_offset
+        return self.segments[-1].next_offset
+
+    @property
+    def pending(self) -> int:
+        """Records that have arrived and are not in a flush yet."""
+        return sum(segment.records for segment in self.segments)
+
+    @property
+    def gathering(self) -> Pending:
+        """Where the next records go: no segment grows past what one flush can surely take."""
+        last = self.segments[-1]
+        if last.records >= SEGMENT_RECORDS:
+            last = Pending(last.next_offset)
+            self.segments.append(last)
+        return last
 
     def owns(self, subject: str) -> bool:
         """Whether records of ``subject`` belong into this partition."""
         return self.siblings is None or partition_of(subject.encode(), self.siblings) == self.number
 
     def take_pending(self) -> Pending:
-        """What has arrived; from now on the next flush gathers."""
-        taken, self.pending = self.pending, Pending(self.pending.next_offset)
-        return taken
+        """The first segment of what has arrived, for a flush."""
+        first = self.segments.popleft()
+        if not self.segments:
+            self.segments.append(Pending(first.next_offset))
+        return first
 
 
 @dataclass

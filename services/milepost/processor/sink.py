@@ -25,8 +25,8 @@ class Sink:
     async def write(self, batch: Batch) -> None:
         """Write everything in ``batch``; returns once all of it is stored.
 
-        First what may be repeated or be ahead, then all KPI rows with the cuts in one insert, which is seen whole or
-        not at all: from then on the flush has happened. Waits while the store is away.
+        First what may be repeated or be ahead, then the KPI rows of a partition with its cut in one insert, which is
+        seen whole or not at all: from then on the flush has happened. Waits while the store is away.
         """
         await asyncio.gather(
             self._insert(tables.EVENTS, batch.events),
@@ -35,12 +35,14 @@ class Sink:
             self._insert(tables.LEDGER, batch.ledger),
             self._insert(tables.DEAD_LETTERS, [dead_letter_row(rejected) for rejected in batch.rejected]),
         )
-        if len(batch.kpis) > MOST_ROWS:
-            raise SinkRefusedError(f"{len(batch.kpis)} KPI rows in one flush; lower MILEPOST_FLUSH_EVENTS")
         if batch.rejected:
             # Before the cuts pass them by: a crash then repeats them, the other way round it would lose them.
             await self._publish_dead_letters(batch.rejected)
-        await self._insert(tables.KPIS, batch.kpis)
+        if len(batch.kpis) <= MOST_ROWS:
+            await self._insert(tables.KPIS, batch.kpis)
+        else:
+            for rows in by_partition(batch.kpis):
+                await self._insert(tables.KPIS, rows)
 
     async def write_progress(self, rows: list[tuple[Any, ...]]) -> None:
         """Write how far each partition is."""
@@ -49,6 +51,23 @@ class Sink:
     async def _insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:
             await patiently(self._store.insert_msgpack, table, rows)
+
+
+_PARTITION = list(tables.KPIS.columns).index("partition")
+
+
+def by_partition(kpis: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
+    """KPI rows and cuts, apart by partition, each to be one insert.
+
+    Raises ``SinkRefusedError`` where the rows of one are still too many for that.
+    """
+    parts: dict[int, list[tuple[Any, ...]]] = {}
+    for row in kpis:
+        parts.setdefault(row[_PARTITION], []).append(row)
+    for number, rows in parts.items():
+        if len(rows) > MOST_ROWS:
+            raise SinkRefusedError(f"partition {number}: {len(rows)} KPI rows in one flush are too many for one insert")
+    return list(parts.values())
 
 
 def dead_letter_row(rejected: Rejected) -> tuple[Any, ...]:

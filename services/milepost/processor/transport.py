@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class LogTruncatedError(RuntimeError):
-    """The topic is shorter than what the store has of it: another topic, or one made anew. Stop; nothing can be right."""
+    """The topic is shorter than what the store has of it: another one, or made anew. Stop: nothing can be right."""
 
 
 class Chunk:
