@@ -1,5 +1,6 @@
 """Workers as processes, between the real broker and the real store."""
 
+import importlib
 import signal
 import subprocess
 import time
@@ -7,13 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from asgi_lifespan import LifespanManager
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from milepost.contracts import topics
+from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import signal_group, spawn, stop, wait_ready
-from milepost.settings import Settings
+from milepost.settings import EDGE_SERVICES, Settings
 from milepost.store.client import Store, writer
 
 pytestmark = pytest.mark.needs_platform
@@ -197,4 +201,44 @@ def test_sigterm_stops_a_worker_soon_with_what_is_stored_committed(workers: Work
     parts.check(store, log)
     workers.start()
     _catch_up(workers, store)
+    parts.check(store, parts.Log.of_topic(workers.settings))
+
+
+async def test_every_example_goes_through_every_edge_service_and_the_processor(
+    workers: Workers, store: Store, parts: Any, unique: str
+) -> None:
+    events = [
+        {
+            "specversion": "1.0",
+            "id": f"{number}-{place}",
+            "type": kind.name,
+            "time": "2026-03-02T09:00:00Z",
+            "subject": next((data[name] for name in kind.subjects if data.get(name)), "order-1001"),
+            "data": data,
+        }
+        for number, kind in enumerate(EVENT_TYPES.values())
+        for place, data in enumerate(kind.examples)
+    ]
+    for service in EDGE_SERVICES:
+        app = importlib.import_module(f"milepost.{service.value}.app").create_app(workers.settings)
+        transport = httpx.ASGITransport(app=app)
+        async with LifespanManager(app), httpx.AsyncClient(transport=transport, base_url="http://edge") as http:
+            batch = [{**event, "source": f"/{unique}/{service.value}"} for event in events]
+            answer = await http.post(
+                "/v1/events", json=batch, headers={"content-type": "application/cloudevents-batch+json"}
+            )
+            assert answer.status_code == 202, answer.text
+            assert answer.json()["accepted"] == len(events)
+    workers.start()
+    _catch_up(workers, store)
+    mine = store.query(
+        "SELECT source, type, count(), min(recorded) IS NOT NULL FROM events WHERE startsWith(source, {of:String}) "
+        "GROUP BY source, type",
+        {"of": f"/{unique}/"},
+    )
+    examples = {kind.name: len(kind.examples) for kind in EVENT_TYPES.values()}
+    assert sorted(mine) == sorted(
+        (f"/{unique}/{service.value}", name, count, 1) for service in EDGE_SERVICES for name, count in examples.items()
+    )
+    assert store.query("SELECT * FROM dead_letters WHERE startsWith(source, {of:String})", {"of": f"/{unique}/"}) == []
     parts.check(store, parts.Log.of_topic(workers.settings))
