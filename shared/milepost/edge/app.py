@@ -14,8 +14,8 @@ from milepost.contracts.topics import LIFECYCLE
 from milepost.edge.body import BodyReader
 from milepost.edge.credentials import Gate
 from milepost.edge.desk import Desk
-from milepost.edge.events import events_router
-from milepost.edge.forms import RETRACTION, Form, forms_router
+from milepost.edge.events import add_events
+from milepost.edge.forms import RETRACTION, Form, add_forms
 from milepost.edge.meters import CountRequests, EdgeMeters
 from milepost.edge.openapi import HEALTH, READINESS, components
 from milepost.edge.problems import add_problem_handlers
@@ -49,8 +49,8 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
     app.state.desk = desk
     app.add_middleware(CountRequests, requests=meters.requests)
     add_problem_handlers(app)
-    app.include_router(events_router(desk))
-    app.include_router(forms_router(service, forms, desk))
+    add_events(app, desk)
+    add_forms(app, service, forms, desk)
 
     @app.get("/healthz", tags=["operation"], summary="Alive", openapi_extra=HEALTH)
     async def healthz() -> Response:

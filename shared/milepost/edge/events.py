@@ -3,8 +3,9 @@
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from milepost.contracts.event import Fault
 from milepost.edge.cloudevents import events_in, media_type
@@ -13,12 +14,12 @@ from milepost.edge.intake import Intake
 from milepost.edge.openapi import events_operation
 from milepost.edge.problems import ProblemError, problem
 
+PATH = "/v1/events"
 _ERRORS_SHOWN = 20
 
 
-def events_router(desk: Desk) -> APIRouter:
-    """The route, on ``desk``."""
-    router = APIRouter()
+def add_events(app: FastAPI, desk: Desk) -> None:
+    """Add the route to ``app``, on ``desk``."""
 
     async def post_events(request: Request) -> Response:
         sender = desk.sender(request)
@@ -40,15 +41,17 @@ def events_router(desk: Desk) -> APIRouter:
             media_type="application/json",
         )
 
-    router.add_api_route(
-        "/v1/events",
+    app.add_api_route(
+        PATH,
         post_events,
         methods=["POST"],
         status_code=202,
         response_class=Response,
         openapi_extra=events_operation(),
     )
-    return router
+    # Measured: FastAPI's own way to the endpoint takes 45 µs of a single post's 140. So this goes before it, and the
+    # route above is what the description shows.
+    app.router.routes.insert(0, Route(PATH, post_events, methods=["POST"]))
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from milepost.access.keys import Credential
@@ -51,12 +51,11 @@ RETRACTION = Form(
 """Every edge service takes retractions; the body also has the ``subject`` of the event it retracts."""
 
 
-def forms_router(service: Service, forms: Sequence[Form], desk: Desk) -> APIRouter:
-    """The routes of ``forms`` and of retractions, on ``desk``."""
-    router = APIRouter()
+def add_forms(app: FastAPI, service: Service, forms: Sequence[Form], desk: Desk) -> None:
+    """Add the routes of ``forms`` and of retractions to ``app``, on ``desk``."""
     recent = RecentRequests()
     for form in (*forms, RETRACTION):
-        router.add_api_route(
+        app.add_api_route(
             form.path,
             _endpoint(form, service, desk, recent),
             methods=[form.method],
@@ -66,7 +65,6 @@ def forms_router(service: Service, forms: Sequence[Form], desk: Desk) -> APIRout
             status_code=202,
             openapi_extra=form_operation(form),
         )
-    return router
 
 
 def _endpoint(
