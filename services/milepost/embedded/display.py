@@ -120,6 +120,13 @@ class Screen:
         """Leave the last picture standing."""
         self._live.stop()
 
+    def _fitting(self) -> Sequence[KpiRow]:
+        """The rows, on a low terminal without the stages."""
+        room = self._console.height - _FRAME_LINES - len(self._notes)
+        if len(self._rows) <= room:
+            return self._rows
+        return [row for row in self._rows if not row.kpi.startswith("stage_time")]
+
     def _render(self) -> "RenderableType":
         from rich.console import Group
         from rich.text import Text
@@ -128,9 +135,12 @@ class Screen:
         return Group(
             _parts_table(shown),
             *(Text(note, style="yellow") for note in self._notes),
-            *((_kpi_table(self._title, self._rows),) if self._rows else ()),
+            *((_kpi_table(self._title, self._fitting()),) if self._rows else ()),
         )
 
+
+_FRAME_LINES = 6
+"""What a table takes besides its rows, and a line or two above it."""
 
 _SETTLED = frozenset({State.READY, State.DONE, State.STOPPED})
 _STYLES = {State.READY: "green", State.DONE: "green", State.RESTARTING: "red", State.STARTING: "yellow"}
