@@ -22,8 +22,8 @@ HEAD = b"POST /v1/events HTTP/1.1\r\nHost: edge\r\nContent-Type: application/clo
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A running service with the default limits, but short patience."""
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(edge_app, "BodyReader", lambda limit: BodyReader(limit, seconds=2.0))
-    monkeypatch.setattr(body, "_DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr(edge_app, "BodyReader", lambda limit: BodyReader(limit, seconds=3.0))
+    monkeypatch.setattr(body, "_DRAIN_SECONDS", 1.5)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(config(create_app(Settings(kafka="127.0.0.1:1")), "127.0.0.1", 0))

@@ -16,7 +16,7 @@ COST = next(raw for raw in RAWS if b'"12.40"' in raw)
 
 
 def test_bytes_changed_at_random_are_taken_or_refused() -> None:
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     faults = []
     for _ in range(20_000):
         raw = bytearray(chance.choice(RAWS))
