@@ -1,6 +1,7 @@
 """`make bench`: what Milepost does on this machine, beside peers that do the same job. Prints a table, writes JSON.
 
-Sizes are options, or the variables BENCH_EVENTS, BENCH_OPEN_ORDERS, BENCH_SECONDS, BENCH_LIMIT.
+Sizes are options, or the variables BENCH_EVENTS, BENCH_OPEN_ORDERS, BENCH_SECONDS, BENCH_EDGE_SECONDS,
+BENCH_READING_ORDERS, BENCH_LIMIT, BENCH_ONLY, BENCH_PORT_BASE.
 """
 
 import argparse
@@ -8,11 +9,12 @@ import json
 import os
 import platform
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +50,8 @@ def main() -> None:
     unknown = [name for name in chosen if name not in STEPS]
     if unknown:
         sys.exit(f"no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}")
+    # So that everything started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
         city = workload.simulate(options.events, options.cache or Path(folder))
@@ -55,6 +59,9 @@ def main() -> None:
             wanted = [name for name in group if name in chosen]
             if wanted:
                 _measure(Path(folder) / group[0], wanted, city, options, results)
+        if options.reading_orders:
+            _say("reading")
+            results["reading"] = _reading(options)
         if options.keep_logs:
             _keep_logs(Path(folder))
     machine = {
@@ -73,6 +80,8 @@ def main() -> None:
     }
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written: {options.json}")
+    if any("failed" in step for step in results.values()):
+        sys.exit(1)
 
 
 def _options() -> argparse.Namespace:
@@ -81,6 +90,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--open-orders", type=int, default=_variable("BENCH_OPEN_ORDERS", 200_000))
     parser.add_argument("--seconds", type=int, default=_variable("BENCH_SECONDS", 40), help="of the steady load")
     parser.add_argument("--edge-seconds", type=float, default=_variable("BENCH_EDGE_SECONDS", 10))
+    reading = _variable("BENCH_READING_ORDERS", 0)
+    parser.add_argument(
+        "--reading-orders", type=int, default=reading, help="also time the questions over so many orders"
+    )
     parser.add_argument("--limit", type=float, default=_variable("BENCH_LIMIT", 300), help="seconds a run may take")
     parser.add_argument("--port-base", type=int, default=_variable("BENCH_PORT_BASE", 30_000))
     parser.add_argument("--only", default=os.environ.get("BENCH_ONLY", ""), help=f"steps, of {','.join(STEPS)}")
@@ -104,24 +117,35 @@ def _version(name: str) -> str | None:
 
 def _measure(folder: Path, steps: list[str], city: Path, options: argparse.Namespace, results: dict[str, Any]) -> None:
     """Take ``steps`` on one installation, which is gone afterwards."""
-    with ExitStack() as stack:
-        stage = stack.enter_context(Stage(folder, options.port_base))
+    with Stage(folder, options.port_base) as stage:
         total = 0
         if steps[0] in ON_THE_TOPIC:
             _say(f"putting {options.events:,} events on the topic")
             total = workload.fill(stage.settings, workload.canonical(city, stage.settings.currency))
         for name in steps:
             _say(name)
-            before, started = load(), time.monotonic()
-            if name == "edge":
-                found: dict[str, Any] = dict(edge.measure(stage, city, options.edge_seconds))
-            elif name == "freshness":
-                found = dict(freshness.measure(stage, city, options.seconds, 1_000))
-            elif name == "memory":
-                found = dict(memory.measure(stage, options.open_orders, options.limit))
-            else:
-                found = _on_the_topic(name, stage, total, options.limit, results)
+            before, started, used = load(), time.monotonic(), stage.cpu()
+            try:
+                found = _step(name, stage, total, city, options, results)
+            except RuntimeError as error:
+                found = {"failed": "\n".join([str(error), *getattr(error, "__notes__", ())])}
+                _say(f"{name} failed: {found['failed']}")
+            if total:
+                for engine, seconds in stage.cpu().items():
+                    found[f"{engine}_cpu_micros_an_event"] = round(1e6 * (seconds - used[engine]) / total, 1)
             results[name] = {**found, "load_before": round(before, 1), "took_s": round(time.monotonic() - started, 1)}
+
+
+def _step(
+    name: str, stage: Stage, total: int, city: Path, options: argparse.Namespace, results: dict[str, Any]
+) -> dict[str, Any]:
+    if name == "edge":
+        return dict(edge.measure(stage, city, options.edge_seconds))
+    if name == "freshness":
+        return dict(freshness.measure(stage, city, options.seconds, 1_000))
+    if name == "memory":
+        return dict(memory.measure(stage, options.open_orders, options.limit))
+    return _on_the_topic(name, stage, total, options.limit, results)
 
 
 def _on_the_topic(name: str, stage: Stage, total: int, limit: float, results: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +165,18 @@ def _on_the_topic(name: str, stage: Stage, total: int, limit: float, results: di
     own = results.get("processor")
     if own is not None and run.complete and own["complete"]:
         found["same_numbers"] = own["digest"] == found["digest"]
+    return found
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """The questions over many orders, which have an engine of their own; see ``bench.reading``."""
+    sizes = ["--orders", str(options.reading_orders), "--port-base", str(options.port_base)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.reading", *sizes], capture_output=True, text=True, timeout=3600, check=False
+    )
+    if done.returncode:
+        return {"failed": done.stderr[-2000:]}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

@@ -28,7 +28,7 @@ from milepost.store.client import reader
 
 POSTS_A_SECOND = 50
 WARM_UP_SECONDS = 5
-ASK_PAUSE_SECONDS = 0.05
+ASK_PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
 PROBE = "probe-"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import psutil
 
-from bench.processor import stored
+from bench.processor import LOOK_SECONDS, stored
 from bench.stage import Stage
 from bench.timeline import watch
 from bench.workload import Record, fill
@@ -31,7 +31,7 @@ def measure(stage: Stage, orders: int, limit: float) -> dict[str, float | str]:
         total = 0
         for first, count in ((0, WARM_UP), (WARM_UP, orders)):
             total += fill(settings, placed(first, count))
-            run = watch(lambda: stored(settings), total, limit, process)
+            run = watch(lambda: stored(settings), total, limit, process, LOOK_SECONDS)
             if not run.complete:
                 raise RuntimeError(f"only {run.last.stored} of {total} orders after {limit:.0f} s")
             time.sleep(SETTLE_SECONDS)

@@ -14,7 +14,9 @@ def faust(stage: Stage, total: int, limit: float, kpis: str) -> tuple[Run, Finge
     notes = stage.folder / f"faust-{kpis}.txt"
     with stage.module("peer_faust", settings, str(notes), kpis) as process:
         run = follow(notes, total, limit, process)
-    return run, of_sums(settings) if kpis == "sums" else of_cells(settings)
+    numbers = of_sums(settings) if kpis == "sums" else of_cells(settings)
+    stage.forget(settings)
+    return run, numbers
 
 
 def quixstreams(stage: Stage, total: int, limit: float) -> tuple[Run, Fingerprint]:
@@ -23,4 +25,6 @@ def quixstreams(stage: Stage, total: int, limit: float) -> tuple[Run, Fingerprin
     notes = stage.folder / "quixstreams.txt"
     with stage.module("peer_quix", settings, str(notes)) as process:
         run = follow(notes, total, limit, process)
-    return run, of_sums(settings)
+    numbers = of_sums(settings)
+    stage.forget(settings)
+    return run, numbers

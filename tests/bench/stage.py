@@ -9,11 +9,14 @@ from subprocess import Popen
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from milepost.bus import topics
 from milepost.embedded.platform import Platform
 from milepost.embedded.process import Part, environment, spawn, stop, tail, wait_ready
 from milepost.settings import Service, Settings
 from milepost.store import migrations
+from milepost.store.client import administrator
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -50,6 +53,18 @@ class Stage:
         settings = self.settings.model_copy(update={"database": name, "consumer_group": f"bench-{name}"})
         migrations.apply(settings)
         return settings
+
+    def forget(self, settings: Settings) -> None:
+        """Drop a database that has been measured, so that its merges do not disturb what comes next."""
+        with administrator(settings) as store:
+            store.command(f"DROP DATABASE IF EXISTS {settings.database}")
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of a core that each engine has used since its start."""
+        return {
+            engine.value: sum(psutil.Process(self._platform.pid(engine.value)).cpu_times()[:2])
+            for engine in (Service.CLICKHOUSE, Service.KAFKA)
+        }
 
     @contextmanager
     def service(self, service: Service, settings: Settings, **variables: str) -> Iterator[Popen[bytes]]:

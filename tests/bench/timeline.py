@@ -56,7 +56,7 @@ class Run(NamedTuple):
         }
 
 
-def watch(stored: Callable[[], int], total: int, limit: float, process: Popen[bytes], pause: float = 0.05) -> Run:
+def watch(stored: Callable[[], int], total: int, limit: float, process: Popen[bytes], pause: float) -> Run:
     """Look until ``total`` records are stored or ``limit`` seconds have passed.
 
     Raises ``RuntimeError`` where ``process`` ends before that.
