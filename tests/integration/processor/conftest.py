@@ -30,7 +30,6 @@ from milepost.simulator.files import parse_moment
 from milepost.simulator.simulation import Options, simulate
 from milepost.store import tables
 from milepost.store.client import Store, writer
-from milepost.store.migrations import apply
 
 PARTITIONS = 4
 APPENDED_MS = 1_793_000_000_000
@@ -328,20 +327,12 @@ def city(orders: int, seed: str, rubbish: int = 20) -> Log:
 
 
 @pytest.fixture
-def database(installation: Settings) -> Iterator[Settings]:
-    """An empty database of the test's own; caches so small that much is evicted."""
-    mine = installation.model_copy(
-        update={
-            "database": f"engine_{uuid.uuid4().hex[:10]}",
-            "cache_orders": 40,
-            "cache_minutes": 400,
-            "flush_events": 1_000_000,
-        }
-    )
-    apply(mine)
-    yield mine
-    with writer(mine) as store:
-        store.command(f"DROP DATABASE {mine.database}")
+def database(installation: Settings) -> Settings:
+    """The module's database, emptied; caches so small that much is evicted."""
+    with writer(installation) as store:
+        for table in tables.WRITTEN_TABLES:
+            store.command(f"TRUNCATE TABLE {table.name}")
+    return installation.model_copy(update={"cache_orders": 40, "cache_minutes": 400, "flush_events": 1_000_000})
 
 
 @pytest.fixture
