@@ -68,7 +68,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reason = _absent(marker)
             if reason:
                 skip_or_fail(reason)
-    if IN_CONTAINERS and item.path.name.startswith("test_embedded_"):
+    if IN_CONTAINERS and (item.path.name.startswith("test_embedded_") or item.get_closest_marker("embedded_only")):
         pytest.skip("is about the embedded platform, and this run is about containers")
 
 

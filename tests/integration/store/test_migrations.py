@@ -98,6 +98,7 @@ def test_the_currency_is_fixed_when_the_database_is_made(fresh: Settings) -> Non
         apply(other)
 
 
+@pytest.mark.embedded_only
 def test_an_engine_that_keeps_no_users_is_told_of(fresh: Settings) -> None:
     assert "MILEPOST_CLICKHOUSE_READER_PASSWORD" in apply(fresh).reader
     with_password = fresh.model_copy(update={"clickhouse_reader_password": SecretStr("secret")})
