@@ -127,7 +127,7 @@ class Additions:
             rows.append((*key, 0, *values))
         self._cells = {}
         if rows:
-            store.insert_msgpack(SUMS, rows)
+            store.insert(SUMS, rows)
 
 
 def cell_row(name: CellName, cell: Cell, partition: int, version: int) -> tuple[Any, ...]:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 5_000
 CHUNKS_WAITING = 8
+KEPT_BYTES = 900_000
+"""Longest value of a message on the dead letters topic; the table has all of it."""
+KEPT_KEY_BYTES = 1_000
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -116,19 +119,23 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
 
 
 def dead_letter_message(rejected: Rejected) -> dict[str, Any]:
-    """The message of a rejected record: its bytes as they came, reason and origin in the headers."""
+    """The message of a rejected record: its bytes as they came, reason and origin in the headers.
+
+    A broker counts compressed bytes, so a record may be larger than a message can be: then its beginning, and the
+    header ``truncated`` says how many bytes it had.
+    """
     record = rejected.record
-    return {
-        "key": record.key or b"",
-        "value": record.value or b"",
-        "headers": {
-            "reason": rejected.reason.encode(),
-            "detail": rejected.detail.encode(),
-            "topic": record.topic.encode(),
-            "partition": str(record.partition).encode(),
-            "offset": str(record.offset).encode(),
-        },
+    value = record.value or b""
+    headers = {
+        "reason": rejected.reason.encode(),
+        "detail": rejected.detail.encode(),
+        "topic": record.topic.encode(),
+        "partition": str(record.partition).encode(),
+        "offset": str(record.offset).encode(),
     }
+    if len(value) > KEPT_BYTES:
+        headers["truncated"] = str(len(value)).encode()
+    return {"key": (record.key or b"")[:KEPT_KEY_BYTES], "value": value[:KEPT_BYTES], "headers": headers}
 
 
 def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 YIELD_EVERY = 500
 """Records decoded between two looks at the event loop."""
+CATCHING_UP_SECONDS = 4.0
 PROGRESS_SECONDS = 1.0
 ACCOUNTS_KEPT = 5_000
 """Ledger accounts of a partition in memory; past that all of them are read anew as they are needed."""
@@ -127,14 +128,33 @@ class Engine:
         """Flush whenever enough has come or waited long enough, and say how far we are; until cancelled."""
         told = 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._settings.flush_seconds)
+            await self._wait_for_fill()
             if self.pending:
                 async with self._flushing:
                     await self._flush_some()
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
+
+    async def _wait_for_fill(self) -> None:
+        """Wait until a flush is full or its first records are old enough.
+
+        Far behind, freshness is lost anyway and large flushes catch up sooner: then they get longer to fill.
+        """
+        deadline = time.monotonic() + CATCHING_UP_SECONDS
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self._settings.flush_seconds)
+            if self._full.is_set() or time.monotonic() >= deadline or not self._far_behind():
+                return
+
+    def _far_behind(self) -> bool:
+        ahead = [
+            end - partition.position
+            for number, partition in self.partitions.items()
+            if (end := self._end_offset(number)) is not None
+        ]
+        return sum(ahead) > self._settings.flush_events
 
     async def flush(self) -> None:
         """Write everything taken in so far."""

@@ -10,7 +10,7 @@ from milepost.settings import Settings
 from milepost.store.client import writer
 from milepost.store.currency import check_currency
 
-GC_THRESHOLDS = (200_000, 50, 1_000)
+GC_THRESHOLDS = (1_000_000, 20, 1_000)
 
 
 def run(settings: Settings, index: int = 0) -> None:
@@ -19,9 +19,10 @@ def run(settings: Settings, index: int = 0) -> None:
     Stops at once with the store's error where the schema is missing or the database keeps another currency.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Facts, keys and rows hold no cycles, and there are millions: let the collector look seldom.
-    gc.set_threshold(*GC_THRESHOLDS)
     store = writer(settings)
     check_currency(store, settings)
+    # Facts, keys and rows hold no cycles, and there are millions: let the collector look seldom.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     worker = faust.Worker(build_app(settings, store, index), loglevel="INFO", redirect_stdouts=False, logfile=None)
     worker.execute_from_commandline()

@@ -10,7 +10,7 @@ from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
 
-SEGMENT_RECORDS = 25_000
+SEGMENT_RECORDS = 50_000
 """Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
 
 

@@ -111,7 +111,7 @@ def _rebuild(store: Store, number: int, cut: int) -> None:
         cells.replace({}, share)
     rows = cells.take_changed(number, cut)
     rows.append(cut_row(number, cut))
-    store.insert_msgpack(tables.KPIS, rows)
+    store.insert(tables.KPIS, rows)
 
 
 def _pages(store: Store, number: int) -> Iterator[list[Row]]:

@@ -50,7 +50,7 @@ class Sink:
 
     async def _insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:
-            await patiently(self._store.insert_msgpack, table, rows)
+            await patiently(self._store.insert, table, rows)
 
 
 _PARTITION = list(tables.KPIS.columns).index("partition")

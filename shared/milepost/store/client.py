@@ -12,13 +12,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 from urllib3 import PoolManager
 
 from milepost.settings import Settings
 from milepost.store.errors import typed
+from milepost.store.row_formats import encode_rows
 from milepost.store.tables import Table
 
 MOST_ROWS = 1_000_000
@@ -82,20 +82,17 @@ class Store:
         self._lock = Lock()
         self._pool = PoolManager(maxsize=_CONNECTIONS, retries=False)
         self._made: Client | None = None
-        self._encode = msgspec.msgpack.Encoder().encode
 
-    def insert_msgpack(self, table: Table, rows: Iterable[Row]) -> int:
+    def insert(self, table: Table, rows: Iterable[Row]) -> int:
         """Insert rows, each with a value for every column of ``table``, and return their number.
 
         Up to ``MOST_ROWS`` rows that belong into one partition are written atomically, in one part. Repeating an insert
         changes nothing, as all tables keep one row a key and version.
         """
-        encode, header = self._encode, table.header
-        # ClickHouse's MsgPack is the bare values one after another: each row's array header is cut off.
-        encoded = [encode(row)[header:] for row in rows]
+        encoded, fmt = encode_rows(table, rows)
         if encoded:
             with self._typed():
-                self._client().raw_insert(table.name, tuple(table.columns), b"".join(encoded), fmt="MsgPack")
+                self._client().raw_insert(table.name, tuple(table.columns), b"".join(encoded), fmt=fmt)
         return len(encoded)
 
     def query(

@@ -76,7 +76,7 @@ async def test_any_flushes_any_crashes_any_owner(database: Any, store: Any, part
             if dying.fate.at == "before" and not dying.fate.lost:
                 # Its last insert was on its way, and is seen only after the next owner has begun.
                 late.append(dying.batch)
-                store.insert_msgpack(tables.KPIS, dying.batch.kpis)
+                store.insert(tables.KPIS, dying.batch.kpis)
         except AheadOfUsError:
             deaths["ahead"] += 1
             await bury(index)

@@ -118,8 +118,8 @@ def minutes(installation: Settings) -> Minutes:
     first = int(start.timestamp()) // 60
     entries = _entries(3_000, first, 5 * 1440, random.Random(11))
     with writer(installation) as store:
-        store.insert_msgpack(KPIS, _rows(entries[:2_000], version=1))
-        store.insert_msgpack(KPIS, _rows(entries, version=2))
+        store.insert(KPIS, _rows(entries[:2_000], version=1))
+        store.insert(KPIS, _rows(entries, version=2))
     return Minutes(entries, start, end)
 
 
@@ -154,6 +154,6 @@ def orders(installation: Settings) -> datetime:
         order_row(order_id="closed-1", **{**placed, "version": 1}, **past),
     ]  # fmt: skip
     with writer(installation) as store:
-        store.insert_msgpack(ORDERS, rows[:-1])
-        store.insert_msgpack(ORDERS, rows[-1:])
+        store.insert(ORDERS, rows[:-1])
+        store.insert(ORDERS, rows[-1:])
     return now

@@ -110,9 +110,9 @@ def told(installation: Settings) -> str:
     values = {name: "" if "String" in kind else ([] if "Array" in kind else 0) for name, kind in ORDERS.columns.items()}
     values |= {"order_id": order_id, "placed_at": micros(0), "closed_at": micros(85), "facts": f.encode(facts)}
     with writer(installation) as store:
-        store.insert_msgpack(EVENTS, events)
-        store.insert_msgpack(ORDERS, [tuple(values.values())])
-        store.insert_msgpack(DEAD_LETTERS, [letter])
+        store.insert(EVENTS, events)
+        store.insert(ORDERS, [tuple(values.values())])
+        store.insert(DEAD_LETTERS, [letter])
     return order_id
 
 
@@ -148,7 +148,7 @@ def test_a_promise_with_time_left_is_neither_kept_nor_broken(installation: Setti
     facts: list[f.AnyFact] = [f.Placed(1, micros(0), "/s", "p", 1, "B", "", "", "", "", 0, micros(60), [("x", 1)], [])]
     values = {name: "" if "String" in kind else ([] if "Array" in kind else 0) for name, kind in ORDERS.columns.items()}
     with writer(installation) as store:
-        store.insert_msgpack(ORDERS, [tuple((values | {"order_id": "early", "facts": f.encode(facts)}).values())])
+        store.insert(ORDERS, [tuple((values | {"order_id": "early", "facts": f.encode(facts)}).values())])
     with reader(installation) as store:
         before = find_order(store, "early", START + timedelta(minutes=59))
         after = find_order(store, "early", START + timedelta(minutes=61))
