@@ -82,7 +82,13 @@ class Log:
 
     def send(self, settings: Settings) -> None:
         """Append every record to the real topic, each to its partition, acknowledged."""
-        producer = KafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", linger_ms=20)
+        producer = KafkaProducer(
+            bootstrap_servers=settings.kafka_servers,
+            acks="all",
+            linger_ms=20,
+            compression_type="gzip",
+            max_request_size=20_000_000,
+        )
         try:
             for number, records in self.records.items():
                 for record in records:

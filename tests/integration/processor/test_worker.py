@@ -17,6 +17,7 @@ from milepost.contracts import topics
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import signal_group, spawn, stop, wait_ready
+from milepost.processor.app import KEPT_BYTES
 from milepost.settings import EDGE_SERVICES, Settings
 from milepost.store.client import Store, writer
 
@@ -95,6 +96,23 @@ def _ends(settings: Settings, topic: str = topics.LIFECYCLE.name) -> dict[int, i
         consumer.close()
 
 
+def _letters(settings: Settings) -> list[tuple[bytes, dict[str, str]]]:
+    """Value and headers of every dead letter on the topic."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_servers)
+    try:
+        place = TopicPartition(topics.DEAD_LETTERS.name, 0)
+        consumer.assign([place])
+        consumer.seek_to_beginning()
+        end = consumer.end_offsets([place])[place]
+        found = []
+        while consumer.position(place) < end:
+            for letters in consumer.poll(1_000).values():
+                found += [(one.value, {name: value.decode() for name, value in one.headers}) for one in letters]
+        return found
+    finally:
+        consumer.close()
+
+
 def _until(condition: Callable[[], bool], what: str, workers: Workers) -> None:
     deadline = time.monotonic() + CATCH_UP_SECONDS
     while not condition():
@@ -149,6 +167,24 @@ def test_rubbish_on_the_topic_goes_to_the_dead_letters_and_the_rest_goes_on(
             break
     consumer.close()
     assert found == rejected
+
+
+def test_a_record_too_large_for_the_dead_letters_topic_does_not_stop_the_pipeline(
+    workers: Workers, store: Store, parts: Any
+) -> None:
+    # Small for the broker, which counts compressed bytes; eight megabytes for whoever reads it.
+    log = parts.Log()
+    huge = log.produce(b"\xff" * 8_000_000, "k" * 100_000)
+    log.placed("o-after-huge")
+    log.send(workers.settings)
+    workers.start()
+    _catch_up(workers, store)
+    parts.check(store, parts.Log.of_topic(workers.settings))
+    lengths = store.query("SELECT length(record_value), length(record_key) FROM dead_letters ORDER BY 1 DESC LIMIT 1")
+    assert lengths == [(len(huge.value), len(huge.key))]
+    letters = _letters(workers.settings)
+    assert [len(value) for value, headers in letters if "truncated" in headers] == [KEPT_BYTES]
+    assert [headers["truncated"] for _, headers in letters if "truncated" in headers] == [str(len(huge.value))]
 
 
 def test_kill_9_in_the_middle_of_a_load(workers: Workers, store: Store, parts: Any) -> None:
