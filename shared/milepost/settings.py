@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
     @property
     def edge_url(self) -> str:
-        """Where events are posted: the setting, else the embedded orders service (every edge service takes every type)."""
+        """Where events are posted: the setting, else the embedded orders service (all of them take every type)."""
         return self.edge or self.url_of(Service.ORDERS)
 
     @property

@@ -31,7 +31,7 @@ def row(table: Table) -> Row:
 @pytest.mark.parametrize("table", WRITTEN_TABLES, ids=lambda table: table.name)
 def test_a_row_of_every_table_comes_back_as_it_went_in(installation: Settings, table: Table) -> None:
     with writer(installation) as store:
-        assert store.insert_msgpack(table, [row(table)]) == 1
+        assert store.insert(table, [row(table)]) == 1
         names = ", ".join(
             f"toInt64({name})" if kind.startswith(("Enum8", "DateTime")) else name
             for name, kind in table.columns.items()
@@ -48,7 +48,7 @@ def test_bytes_come_back_as_bytes(installation: Settings) -> None:
     facts = bytes(range(256))
     values = dict(zip(table.columns, row(table), strict=True)) | {"facts": facts}
     with writer(installation) as store:
-        store.insert_msgpack(table, [tuple(values.values())])
+        store.insert(table, [tuple(values.values())])
         assert store.query("SELECT facts FROM orders_store FINAL", binary=["facts"]) == [(facts,)]
         store.command("TRUNCATE TABLE orders_store")
 
@@ -57,7 +57,7 @@ def test_an_insert_of_many_rows_is_one_part(installation: Settings) -> None:
     table = next(table for table in WRITTEN_TABLES if table.name == "ledger_store")
     values = row(table)
     with writer(installation) as store:
-        store.insert_msgpack(table, [(f"{number:07}", *values[1:]) for number in range(150_000)])
+        store.insert(table, [(f"{number:07}", *values[1:]) for number in range(150_000)])
         parts = store.query(
             "SELECT uniqExact(_part), count() FROM ledger_store WHERE subject < 'z'",
         )
@@ -67,7 +67,7 @@ def test_an_insert_of_many_rows_is_one_part(installation: Settings) -> None:
 
 def test_nothing_is_inserted_of_no_rows(installation: Settings) -> None:
     with writer(installation) as store:
-        assert store.insert_msgpack(WRITTEN_TABLES[0], []) == 0
+        assert store.insert(WRITTEN_TABLES[0], []) == 0
 
 
 def test_the_reader_only_reads(installation: Settings) -> None:
