@@ -32,11 +32,11 @@ EVENT = (
 class Up:
     """A running `milepost up` and what it prints."""
 
-    def __init__(self, data: Path, settings: Settings, *arguments: str) -> None:
+    def __init__(self, data: Path, settings: Settings, *arguments: str, terminal: bool = False) -> None:
         self.data = data
         self.settings = settings
         self.said: list[str] = []
-        self.process = start(data, settings, *arguments)
+        self.process = start(data, settings, *arguments, terminal=terminal)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -94,11 +94,14 @@ class Up:
         return found.pid
 
 
-def start(data: Path, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+def start(data: Path, settings: Settings, *arguments: str, terminal: bool = False) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")}
+    in_terminal = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
+    options = [f"--data={data}", f"--port-base={settings.port_base}"]
     return subprocess.Popen(
-        [sys.executable, "-m", "milepost.cli", "up", f"--data={data}", f"--port-base={settings.port_base}", *arguments],
-        env=inherited,
+        [*(in_terminal if terminal else []), sys.executable, "-m", "milepost.cli", "up", *options, *arguments],
+        env={**inherited, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -110,9 +113,9 @@ def up(tmp_path: Path, free_settings: Callable[[], Settings]) -> Iterator[Callab
     """Starts `milepost up` on the test's folder; whatever is left of it is ended."""
     started: list[Up] = []
 
-    def make(*arguments: str) -> Up:
+    def make(*arguments: str, terminal: bool = False) -> Up:
         settings = started[-1].settings if started else free_settings()
-        started.append(Up(tmp_path / "data", settings, *arguments))
+        started.append(Up(tmp_path / "data", settings, *arguments, terminal=terminal))
         return started[-1]
 
     yield make
@@ -120,9 +123,9 @@ def up(tmp_path: Path, free_settings: Callable[[], Settings]) -> Iterator[Callab
         one.close()
 
 
-def nothing_is_left(up: Up) -> bool:
+def nothing_is_left(up: Up, seconds: float = 5) -> bool:
     """Whether all of it ends; what was killed may take a moment to be gone."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + seconds
     while up.parts() and time.monotonic() < deadline:
         time.sleep(0.05)
     return not up.parts()
@@ -236,6 +239,15 @@ def test_kill_9_leaves_nothing_behind(up: Callable[..., Up]) -> None:
     again = up("--no-prometheus")
     again.until("topics", "done")
     assert again.end() == 0
+
+
+def test_a_terminal_that_is_closed_takes_it_along(up: Callable[..., Up], tmp_path: Path) -> None:
+    one = up(terminal=True)
+    one.until("clickhouse")
+    # What holds the terminal goes; the platform gets SIGHUP and has nowhere to write to.
+    one.process.kill()
+    assert one.process.wait() == -signal.SIGKILL
+    assert nothing_is_left(one, STOP_SECONDS)
 
 
 @pytest.mark.needs_prometheus

@@ -1,5 +1,6 @@
 """What `milepost up` shows: a live screen on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 import time
 from collections import deque
@@ -179,6 +180,33 @@ def _kpi_table(title: str, rows: Sequence[KpiRow]) -> "RenderableType":
     return table
 
 
+class Unheard:
+    """A display that may lose its terminal or pipe: then it is silent, and the platform runs and stops all the same."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        with contextlib.suppress(OSError):
+            self._display.say(text)
+
+    def changed(self, status: Status) -> None:
+        """A part's state is another."""
+        with contextlib.suppress(OSError):
+            self._display.changed(status)
+
+    def kpis(self, title: str, rows: Sequence[KpiRow]) -> None:
+        """The KPIs as they stand."""
+        with contextlib.suppress(OSError):
+            self._display.kpis(title, rows)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        with contextlib.suppress(OSError):
+            self._display.close()
+
+
 def display() -> Display:
     """The screen where standard output is a terminal, else plain lines."""
-    return Screen() if sys.stdout.isatty() else Lines()
+    return Unheard(Screen() if sys.stdout.isatty() else Lines())

@@ -25,7 +25,7 @@ class Stop(IntEnum):
     ENGINE = 4
 
 
-STOP_SECONDS = {Stop.SOURCE: 1.0, Stop.EDGE: 2.0, Stop.PROCESSOR: 3.0, Stop.READER: 1.0, Stop.ENGINE: 2.0}
+STOP_SECONDS = {Stop.SOURCE: 1.0, Stop.EDGE: 1.5, Stop.PROCESSOR: 3.0, Stop.READER: 1.0, Stop.ENGINE: 1.5}
 """How long each stage may take before SIGKILL. All parts survive that; together it is under ten seconds."""
 
 

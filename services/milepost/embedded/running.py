@@ -52,15 +52,18 @@ async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Di
         TaskFailedError: from the supervisor.
     """
     started = time.monotonic()
+    told_at = started
     stop, kill = asyncio.Event(), asyncio.Event()
 
     def told() -> None:
+        nonlocal told_at
         if stop.is_set():
             kill.set()
         else:
-            display.say("stopping")
+            told_at = time.monotonic()
             stop.set()
             watching.cancel()
+            display.say("stopping")
 
     supervisor = Supervisor(parts, data / "logs", display.changed)
     for status in supervisor.statuses.values():
@@ -75,6 +78,7 @@ async def run(parts: Sequence[Part], data: Path, settings: Settings, display: Di
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+    display.say(f"stopped in {time.monotonic() - told_at:.1f} s; the data is in {data}")
 
 
 async def _watch(supervisor: Supervisor, settings: Settings, display: Display, started: float) -> None:

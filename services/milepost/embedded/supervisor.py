@@ -15,7 +15,7 @@ from pathlib import Path
 from milepost.embedded.backoff import Backoff
 from milepost.embedded.process import ANNOUNCED, Part, cut, is_ready, signal_group, spawn, tail
 
-STOP_SECONDS = 9.0
+STOP_SECONDS = 8.0
 """After this long everything that is left is killed, whatever stage it is in."""
 
 TASK_TRIES = 3
