@@ -16,11 +16,14 @@ REFRESH_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """Numbers older than this are not served: an alert must see that they are missing, not take them for the present."""
 
+_REST_FACTOR = 4
+"""Rest at least so many times as long as a look took: a store that is slow is not to be kept busy by us."""
+
 _log = logging.getLogger(__name__)
 
 
 class Refresher:
-    """Looks at the store every ``REFRESH_SECONDS``."""
+    """Looks at the store every ``REFRESH_SECONDS``, less often where a look takes long."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,7 +40,7 @@ class Refresher:
         while True:
             began = time.monotonic()
             await asyncio.to_thread(self.refresh)
-            await asyncio.sleep(max(1.0, REFRESH_SECONDS - (time.monotonic() - began)))
+            await asyncio.sleep(pause(time.monotonic() - began))
 
     def refresh(self) -> None:
         """Look once; on failure keep what there is until it is stale."""
@@ -70,6 +73,11 @@ class Refresher:
         if snapshot is None:
             return own
         return own + snapshot.rendered + _watermark_age(snapshot)
+
+
+def pause(took: float) -> float:
+    """Seconds until the next look, after one that took ``took``; never so long that the numbers grow stale for it."""
+    return min(max(REFRESH_SECONDS - took, _REST_FACTOR * took), STALE_SECONDS / 2)
 
 
 def _watermark_age(snapshot: Snapshot) -> bytes:

@@ -3,6 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from milepost.exporter.exposition import Family
+from milepost.exporter.refresher import REFRESH_SECONDS, STALE_SECONDS, pause
 from milepost.exporter.snapshot import gauge_families, kpi_families
 from milepost.metrics import Metric
 from milepost.reading.sums import Sums
@@ -59,3 +60,9 @@ def test_orphans_have_no_hub() -> None:
         ("milepost_overdue_orders", "hub_id=A"): 1,
         ("milepost_orphan_orders",): 3,
     }
+
+
+def test_a_slow_store_is_asked_less_often_but_before_its_numbers_are_stale() -> None:
+    assert pause(0.1) == REFRESH_SECONDS - 0.1
+    assert pause(5.0) == 20.0
+    assert pause(60.0) == STALE_SECONDS / 2
