@@ -136,3 +136,15 @@ def test_the_command_says_what_it_does_not_understand(installation: Settings, mi
     gone = milepost(installation.model_copy(update={"clickhouse": "http://127.0.0.1:9"}), "kpi", check=False)
     assert gone.returncode == 1
     assert "cannot be reached" in gone.stderr
+
+
+def test_one_kpi_reads_its_own_histogram_alone(installation: Settings, minutes: Any) -> None:
+    question = ask(datetime.now(UTC), window="30d", by=["zone_id"], kpis=["delivery_time"])
+    expected = minutes.sums(minutes.first, minutes.last, ("zone_id",))
+    found = rows(installation, question)
+    assert len(found) == len({labels for labels in expected if expected[labels]})
+    for row in found:
+        equal(row, expected[row.dimensions["zone_id"],])
+    stages = ask(datetime.now(UTC), window="30d", kpis=["stage_time"])
+    for row in rows(installation, stages):
+        equal(row, minutes.sums(minutes.first, minutes.last)[()])
