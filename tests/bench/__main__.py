@@ -124,15 +124,12 @@ def _measure(folder: Path, steps: list[str], city: Path, options: argparse.Names
             total = workload.fill(stage.settings, workload.canonical(city, stage.settings.currency))
         for name in steps:
             _say(name)
-            before, started, used = load(), time.monotonic(), stage.cpu()
+            before, started = load(), time.monotonic()
             try:
                 found = _step(name, stage, total, city, options, results)
             except RuntimeError as error:
                 found = {"failed": "\n".join([str(error), *getattr(error, "__notes__", ())])}
                 _say(f"{name} failed: {found['failed']}")
-            if total:
-                for engine, seconds in stage.cpu().items():
-                    found[f"{engine}_cpu_micros_an_event"] = round(1e6 * (seconds - used[engine]) / total, 1)
             results[name] = {**found, "load_before": round(before, 1), "took_s": round(time.monotonic() - started, 1)}
 
 

@@ -30,7 +30,7 @@ def measure(stage: Stage, total: int, limit: float, kind: str) -> Run:
     settings = stage.settings.model_copy(update={"consumer_group": f"bench-ceiling-{kind}"})
     notes = stage.folder / f"ceiling-{kind}.txt"
     with stage.module("ceiling", settings, str(notes), kind) as process:
-        return follow(notes, total, limit, process)
+        return follow(notes, total, limit, process, stage.cpu)
 
 
 def build_app(settings: Settings, notes: Notes, kind: str) -> faust.App:

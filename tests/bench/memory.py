@@ -31,7 +31,7 @@ def measure(stage: Stage, orders: int, limit: float) -> dict[str, float | str]:
         total = 0
         for first, count in ((0, WARM_UP), (WARM_UP, orders)):
             total += fill(settings, placed(first, count))
-            run = watch(lambda: stored(settings), total, limit, process, LOOK_SECONDS)
+            run = watch(lambda: stored(settings), total, limit, process, stage.cpu, LOOK_SECONDS)
             if not run.complete:
                 raise RuntimeError(f"only {run.last.stored} of {total} orders after {limit:.0f} s")
             time.sleep(SETTLE_SECONDS)

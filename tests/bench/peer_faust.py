@@ -114,7 +114,7 @@ def build_app(settings: Settings, store: Store, notes: Notes, kpis: str, folder:
             else:
                 rows = [_set(cells, name) for name in changed]
                 if rows:
-                    await asyncio.to_thread(store.insert_msgpack, KPIS, rows)
+                    await asyncio.to_thread(store.insert, KPIS, rows)
             notes.add(len(events))
 
     return app

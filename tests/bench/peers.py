@@ -13,7 +13,7 @@ def faust(stage: Stage, total: int, limit: float, kpis: str) -> tuple[Run, Finge
     settings = stage.database(f"faust_{kpis}")
     notes = stage.folder / f"faust-{kpis}.txt"
     with stage.module("peer_faust", settings, str(notes), kpis) as process:
-        run = follow(notes, total, limit, process)
+        run = follow(notes, total, limit, process, stage.cpu)
     numbers = of_sums(settings) if kpis == "sums" else of_cells(settings)
     stage.forget(settings)
     return run, numbers
@@ -24,7 +24,7 @@ def quixstreams(stage: Stage, total: int, limit: float) -> tuple[Run, Fingerprin
     settings = stage.database("quixstreams")
     notes = stage.folder / "quixstreams.txt"
     with stage.module("peer_quix", settings, str(notes)) as process:
-        run = follow(notes, total, limit, process)
+        run = follow(notes, total, limit, process, stage.cpu)
     numbers = of_sums(settings)
     stage.forget(settings)
     return run, numbers

@@ -17,7 +17,7 @@ def measure(stage: Stage, total: int, limit: float) -> tuple[Run, Fingerprint]:
     """Run a worker over the ``total`` records of the topic; the run, and what its KPI rows say."""
     settings = stage.database("processor")
     with stage.service(Service.PROCESSOR, settings) as process:
-        run = watch(lambda: stored(settings), total, limit, process, LOOK_SECONDS)
+        run = watch(lambda: stored(settings), total, limit, process, stage.cpu, LOOK_SECONDS)
     numbers = of_cells(settings)
     stage.forget(settings)
     return run, numbers

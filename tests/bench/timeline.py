@@ -26,6 +26,8 @@ class Run(NamedTuple):
     started: float
     first: Point
     last: Point
+    engines: dict[str, float]
+    """Seconds of a core that each engine used from the start to the end."""
 
     @property
     def complete(self) -> bool:
@@ -49,6 +51,10 @@ class Run(NamedTuple):
         return {
             "events_a_second": round(self.rate),
             "cpu_micros_an_event": round(self.cpu_micros, 1),
+            **{
+                f"{engine}_cpu_micros_an_event": round(1e6 * used / self.total, 1)
+                for engine, used in self.engines.items()
+            },
             "events": self.last.stored,
             "complete": self.complete,
             "seconds": round(self.last.at - self.first.at, 2),
@@ -56,25 +62,33 @@ class Run(NamedTuple):
         }
 
 
-def watch(stored: Callable[[], int], total: int, limit: float, process: Popen[bytes], pause: float) -> Run:
-    """Look until ``total`` records are stored or ``limit`` seconds have passed.
+def watch(
+    stored: Callable[[], int],
+    total: int,
+    limit: float,
+    process: Popen[bytes],
+    engines: Callable[[], dict[str, float]],
+    pause: float,
+) -> Run:
+    """Look until ``total`` records are stored or ``limit`` seconds have passed; ``engines`` tells their CPU seconds.
 
     Raises ``RuntimeError`` where ``process`` ends before that.
     """
     started = time.monotonic()
-    measured = psutil.Process(process.pid)
+    measured, before = psutil.Process(process.pid), engines()
     first = last = Point(started, 0, 0.0)
     while last.stored < total and time.monotonic() - started < limit:
         found = stored()
         if found > last.stored:
-            used = measured.cpu_times()
-            last = Point(time.monotonic(), found, used.user + used.system)
+            own = measured.cpu_times()
+            last = Point(time.monotonic(), found, own.user + own.system)
             if not first.stored:
                 first = last
         elif process.poll() is not None:
             raise RuntimeError(f"the process ended with {process.returncode} after {last.stored} of {total} records")
         time.sleep(pause)
-    return Run(total, started, first, last)
+    used = {engine: seconds - before[engine] for engine, seconds in engines().items()}
+    return Run(total, started, first, last, used)
 
 
 class Notes:
@@ -99,13 +113,13 @@ def noted(path: Path) -> list[Point]:
     return [Point(float(at), int(stored), float(cpu)) for at, stored, cpu in map(str.split, lines)]
 
 
-def follow(path: Path, total: int, limit: float, process: Popen[bytes]) -> Run:
+def follow(path: Path, total: int, limit: float, process: Popen[bytes], engines: Callable[[], dict[str, float]]) -> Run:
     """Like ``watch``, from a file of ``Notes``: its own moments count, not those at which we look."""
 
     def stored() -> int:
         points = noted(path)
         return points[-1].stored if points else 0
 
-    run = watch(stored, total, limit, process, pause=0.2)
+    run = watch(stored, total, limit, process, engines, pause=0.2)
     points = noted(path)
     return run._replace(first=points[0], last=points[-1]) if points else run
