@@ -89,6 +89,7 @@ async def _watch(supervisor: Supervisor, settings: Settings, display: Display, s
     )
     loop = asyncio.get_running_loop()
     while True:
-        rows = await loop.run_in_executor(None, ask, settings, KPI_WINDOW)
-        display.kpis(f"KPIs of the last {KPI_WINDOW}, {time.strftime('%H:%M:%S')}", rows)
+        answer = await loop.run_in_executor(None, ask, settings, KPI_WINDOW)
+        title = f"KPIs of the last {KPI_WINDOW}, {time.strftime('%H:%M:%S')}{answer.freshness}"
+        display.kpis(title, answer.rows)
         await asyncio.sleep(_KPI_SECONDS)
