@@ -17,6 +17,7 @@ from milepost.domain import facts as f
 from milepost.domain.contributions import Contributions, contributions
 from milepost.domain.order import fold
 from milepost.store.client import Store
+from milepost.store.rowbinary import encoder
 from milepost.store.tables import KPIS, Table
 
 SUMS = Table(
@@ -31,6 +32,7 @@ SUMS = Table(
 
 REMEMBERED = 300_000
 
+_encode_sums = encoder(SUMS.columns)
 _body = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -127,7 +129,9 @@ class Additions:
             rows.append((*key, 0, *values))
         self._cells = {}
         if rows:
-            store.insert(SUMS, rows)
+            # As quick for the engine to read as the processor's own rows.
+            body = b"".join(map(_encode_sums, rows))
+            store._client().raw_insert(SUMS.name, tuple(SUMS.columns), body, fmt="RowBinary")
 
 
 def cell_row(name: CellName, cell: Cell, partition: int, version: int) -> tuple[Any, ...]:

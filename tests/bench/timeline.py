@@ -58,6 +58,7 @@ class Run(NamedTuple):
             "events": self.last.stored,
             "complete": self.complete,
             "seconds": round(self.last.at - self.first.at, 2),
+            "events_a_second_with_start": round(self.last.stored / max(1e-9, self.last.at - self.started)),
             "seconds_until_first": round(self.first.at - self.started, 2),
         }
 
