@@ -49,7 +49,8 @@ PROCESSOR_LAG = Metric(
     "milepost_processor_lag_records", "Records on the topic that are not in the store yet.", ("partition",)
 )
 PROCESSOR_WATERMARK_AGE = Metric(
-    "milepost_processor_watermark_age_seconds", "Age of the last record stored, of the partition furthest behind; 0 without lag."
+    "milepost_processor_watermark_age_seconds",
+    "Age of the last record stored, of the partition furthest behind; 0 where none lags.",
 )
 FLUSH_SECONDS = Metric("milepost_sink_flush_seconds", "Time of a flush, from the first row built to all stored.")
 FLUSH_BUILD_SECONDS = Metric("milepost_processor_build_seconds", "Time of a flush spent on building its rows.")

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from milepost.contracts import topics
 from milepost.processor.engine import Engine
 from milepost.processor.intake import Rejected
-from milepost.processor.liveness import Liveness
+from milepost.processor.liveness import Liveness, StalledError
 from milepost.processor.patience import PATIENCE
 from milepost.processor.report import Report
 from milepost.processor.sink import Sink
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 5_000
 CHUNKS_WAITING = 8
+WATCH_SECONDS = 5.0
 KEPT_BYTES = 900_000
 """Longest value of a message on the dead letters topic; the table has all of it."""
 KEPT_KEY_BYTES = 1_000
@@ -105,6 +106,14 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         @faust.Service.task
         async def _flush(self) -> None:
             await engine.run()
+
+        @faust.Service.task
+        async def _watch(self) -> None:
+            while not self.should_stop:
+                await self.sleep(WATCH_SECONDS)
+                fault = liveness.fault()
+                if fault:
+                    raise StalledError(fault)
 
     @app.on_partitions_revoked.connect
     async def release(_app: Any, /, *_: Any, **__: Any) -> None:

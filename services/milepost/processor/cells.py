@@ -151,7 +151,10 @@ class Cells:
         return rows
 
     def evict(self, most: int) -> None:
-        """Forget the stretches longest untouched where more than ``most`` cells are here; only between flushes."""
+        """Forget the stretches longest untouched where more than ``most`` cells are here.
+
+        What the last ``take_changed`` gave is never forgotten: it is not in the store yet.
+        """
         surplus = len(self) - most
         if surplus <= 0:
             return
@@ -164,7 +167,7 @@ class Cells:
                 sizes[stretch] = sizes.get(stretch, 0) + 1
         gone: set[Stretch] = set()
         for stretch in sorted(sizes, key=self._here.__getitem__):
-            if surplus <= 0:
+            if surplus <= 0 or self._here[stretch] == self._flush:
                 break
             surplus -= sizes[stretch]
             gone.add(stretch)

@@ -10,7 +10,7 @@ from typing import Any
 from milepost.processor.flush import build
 from milepost.processor.intake import Record, take
 from milepost.processor.loading import Loader
-from milepost.processor.partition import Batch, Partition
+from milepost.processor.partition import Batch, Partition, Pending
 from milepost.processor.recovery import recover
 from milepost.processor.report import Report
 from milepost.processor.sink import Sink
@@ -24,7 +24,7 @@ YIELD_EVERY = 500
 CATCHING_UP_SECONDS = 4.0
 PROGRESS_SECONDS = 1.0
 ACCOUNTS_KEPT = 5_000
-"""Ledger accounts of a partition in memory; past that all of them are read anew as they are needed."""
+"""Ledger accounts of a partition in memory."""
 RELEASE_SECONDS = 20.0
 """Longest time a partition being taken away is held up by its last flush."""
 
@@ -51,6 +51,7 @@ class Engine:
         self._end_offset = end_offset
         self._partition_count = partition_count
         self._flushing = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -95,6 +96,9 @@ class Engine:
         except TimeoutError:
             log.warning("could not write all before letting the partitions go; the next owner reads on from the cut")
         finally:
+            if self._writing is not None:
+                self._writing.cancel()
+                self._writing = None
             self.generation += 1
             self.partitions = {}
             self._room.set()
@@ -129,9 +133,11 @@ class Engine:
         told = 0.0
         while True:
             await self._wait_for_fill()
-            if self.pending:
-                async with self._flushing:
+            async with self._flushing:
+                if self.pending:
                     await self._flush_some()
+                elif self._writing is not None and self._writing.done():
+                    await self._written()
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
@@ -157,13 +163,14 @@ class Engine:
         return sum(ahead) > self._settings.flush_events
 
     async def flush(self) -> None:
-        """Write everything taken in so far."""
+        """Write everything taken in so far; returns once it is stored."""
         async with self._flushing:
             while self.pending:
                 await self._flush_some()
+            await self._written()
 
     async def _flush_some(self) -> None:
-        """One flush: a segment of every partition that has any."""
+        """One flush: a segment of every partition that has any. It is built while the one before is being written."""
         taken = [(one, one.take_pending()) for one in self.partitions.values() if one.pending]
         self._full.clear()
         self._room.set()
@@ -173,20 +180,33 @@ class Engine:
         for partition, pending in taken:
             await build(partition, pending, self._loader, batch)
         built = time.monotonic()
+        await self._written()
+        for partition, _ in taken:
+            self._evict(partition)
+        self._writing = asyncio.create_task(self._write(taken, batch, started, built - started))
+
+    async def _write(
+        self, taken: list[tuple[Partition, Pending]], batch: Batch, started: float, build_seconds: float
+    ) -> None:
         await self._sink.write(batch)
         for partition, pending in taken:
             partition.cut = pending.next_offset
             partition.appended = pending.appended
             partition.event_time = max(partition.event_time, pending.event_time)
-            self._evict(partition)
-        self._report.flushed(batch, built - started, time.monotonic() - started)
+        self._report.flushed(batch, build_seconds, time.monotonic() - started)
+
+    async def _written(self) -> None:
+        """Wait for the write under way; raises what it raised."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
 
     def _evict(self, partition: Partition) -> None:
+        """Forget what was longest untouched. Nothing that the flush just built touched, for it is not stored yet."""
         share = max(1, len(self.partitions))
         partition.orders.evict(self._settings.cache_orders // share)
         partition.cells.evict(self._settings.cache_minutes // share)
-        if len(partition.accounts) > ACCOUNTS_KEPT:
-            partition.accounts.clear()
+        partition.accounts.evict(ACCOUNTS_KEPT)
 
     async def _tell_progress(self) -> None:
         rows: list[tuple[Any, ...]] = []

@@ -35,7 +35,8 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     accounts = await loader.accounts(partition, [s for s in pending.ledger if s not in partition.accounts])
     for subject, facts in found.items():
         orders.put(subject, facts)
-    partition.accounts.update(accounts)
+    for subject, account in accounts.items():
+        partition.accounts.put(subject, account)
 
     differences: list[Difference] = []
     for number, (subject, events) in enumerate(pending.orders.items()):
@@ -45,7 +46,8 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
     for subject, events in pending.ledger.items():
-        account = partition.accounts.setdefault(subject, Account())
+        account = partition.accounts.get(subject) or Account()
+        partition.accounts.put(subject, account)
         differences.extend(_apply_to_account(partition, subject, account, events, batch))
     for trial in pending.trials:
         batch.accept(trial)

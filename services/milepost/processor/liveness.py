@@ -5,7 +5,11 @@ import time
 from milepost.processor.engine import Engine
 from milepost.processor.patience import PATIENCE
 
-STUCK_AFTER_SECONDS = 120.0
+STUCK_AFTER_SECONDS = 60.0
+
+
+class StalledError(RuntimeError):
+    """Offsets do not move while there is lag: end the worker, so that it is started anew."""
 
 
 class Liveness:

@@ -9,6 +9,7 @@ from milepost.processor.cells import Cells
 from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
+from milepost.processor.recent import Recent
 
 SEGMENT_RECORDS = 50_000
 """Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
@@ -57,7 +58,7 @@ class Partition:
     cut: int
     cells: Cells
     orders: OrderCache
-    accounts: dict[str, Account] = field(default_factory=dict)
+    accounts: Recent[Account] = field(default_factory=Recent)
     segments: deque[Pending] = field(default_factory=deque)
     appended: int = 0
     event_time: int = 0

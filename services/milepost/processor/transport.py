@@ -110,6 +110,12 @@ class ChunkConsumer(driver.Consumer):
     def track_message(self, message: Message) -> None:
         """Messages in flight are not tracked: chunks of an old assignment are passed over."""
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """A full queue makes the fetcher wait. No partition is put aside: a rebalance could forget to bring it back."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """See ``on_buffer_full``."""
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Between the last records of two chunks lies no gap."""
 

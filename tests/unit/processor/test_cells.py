@@ -153,6 +153,9 @@ def test_a_stretch_not_stored_needs_no_load_and_one_evicted_does() -> None:
     cells.take_changed(0, 1)
     assert cells.missing([key]) == set()
     cells.evict(0)
+    assert cells.missing([key]) == set(), "what was taken last is not stored yet"
+    cells.take_changed(0, 2)
+    cells.evict(0)
     assert cells.missing([key]) == {stretch_of(grain, 10) for grain in STRETCH_MINUTES}
 
 
