@@ -11,7 +11,7 @@ from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
 from milepost.processor.recent import Recent
 
-SEGMENT_RECORDS = 50_000
+SEGMENT_RECORDS = 30_000
 """Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
 
 
