@@ -1,4 +1,4 @@
-"""The numbered migrations as they lie in the package: ``migrations/NNNN_name.sql``."""
+"""The numbered migrations as they lie in the package: ``sql/NNNN_name.sql``."""
 
 import hashlib
 import re
@@ -41,7 +41,7 @@ def available() -> tuple[Migration, ...]:
         ValueError: a file's name is not ``NNNN_name.sql``, or the numbers are not 1, 2, 3, …
     """
     found = []
-    for entry in files("milepost.store").joinpath("migrations").iterdir():
+    for entry in files("milepost.store").joinpath("sql").iterdir():
         if not entry.name.endswith(".sql"):
             continue
         matched = _NAME.match(entry.name)
