@@ -10,7 +10,7 @@ MINUTE, HOUR, DAY, COURIER_DAY = GRAINS["minute"], GRAINS["hour"], GRAINS["day"]
 CUT = GRAINS["cut"]
 STRETCH_MINUTES = {MINUTE: 60, HOUR: 1440, DAY: 1440 * 32, COURIER_DAY: 1440}
 """How much time one load brings into memory, by grain: what is read together lies together."""
-KEPT_AT_EVICTION = 0.8
+KEPT_AT_EVICTION = 0.5
 """Share of the limit that is still here after an eviction, so that evictions are few."""
 
 Stretch = tuple[int, int]

@@ -10,7 +10,8 @@ from milepost.settings import Settings
 from milepost.store.client import writer
 from milepost.store.currency import check_currency
 
-GC_THRESHOLDS = (1_000_000, 20, 1_000)
+GC_THRESHOLDS = (200_000, 1_000_000, 1_000_000)
+"""The young are looked at, in their hundreds of thousands; what has grown old is not looked at again and again."""
 
 
 def run(settings: Settings, index: int = 0) -> None:
@@ -21,7 +22,7 @@ def run(settings: Settings, index: int = 0) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     store = writer(settings)
     check_currency(store, settings)
-    # Facts, keys and rows hold no cycles, and there are millions: let the collector look seldom.
+    # Facts, keys and rows hold no cycles, and there are millions of them for long.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     worker = faust.Worker(build_app(settings, store, index), loglevel="INFO", redirect_stdouts=False, logfile=None)
