@@ -24,7 +24,8 @@ def test_records_that_expired_unread_are_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A logger of its own: others that run in this process may have silenced the module's.
-    log = logging.Logger("expired")
+    log = logging.getLogger("tests.expired")
+    log.disabled = False
     log.addHandler(caplog.handler)
     monkeypatch.setattr(transport, "log", log)
     check_log(1, 5, 8, 20)
