@@ -128,23 +128,17 @@ class Cells:
             after = {key: slots for key, slots in after.items() if before.get(key) != slots}
             for grain, key, slots in roll_up(gone):
                 self.touch(grain, key).take_out(slots)
-        all_cells, all_changed = self._cells, self._changed
         for grain, key, slots in roll_up(after):
-            cell = all_cells[grain].get(key)
-            if cell is None:
-                cell = all_cells[grain][key] = Cell()
-            all_changed[grain][key] = cell
-            cell.put_in(slots)
+            self.touch(grain, key).put_in(slots)
 
     def take_changed(self, partition: int, version: int) -> list[tuple[Any, ...]]:
         """Rows of all cells changed since the last call; their stretches now count as stored."""
         self._flush += 1
         rows = []
         for grain, changed in self._changed.items():
-            length = STRETCH_MINUTES[grain]
             rows += [cell.row(grain, key, partition, version) for key, cell in changed.items()]
             for minute in {key[0] for key in changed}:
-                stretch = grain, minute - minute % length
+                stretch = stretch_of(grain, minute)
                 self._stored.add(stretch)
                 self._here[stretch] = self._flush
             changed.clear()

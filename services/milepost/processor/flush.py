@@ -28,7 +28,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     """Add to ``batch`` all that ``pending`` changes in ``partition``; the partition's memory is then ahead of the store
     until the batch is written.
 
-    Raises the store's errors and ``AheadOfUsError``; nothing in memory has changed then.
+    Raises ``SinkRefusedError`` and ``AheadOfUsError``; the partition's memory is useless then: the worker must end.
     """
     orders = partition.orders
     found = await loader.orders(partition, orders.missing(pending.orders))
@@ -62,7 +62,6 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     reached = pending.next_offset
     batch.kpis += partition.cells.take_changed(partition.number, reached)
     batch.kpis.append(cut_row(partition.number, reached))
-    batch.cuts[partition.number] = reached
     batch.rejected += pending.rejected
     batch.records += pending.records
 

@@ -102,7 +102,6 @@ class Partition:
 class Batch:
     """The rows of one flush, over all partitions, by table."""
 
-    cuts: dict[int, int] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     personal: list[tuple[Any, ...]] = field(default_factory=list)
     orders: list[tuple[Any, ...]] = field(default_factory=list)

@@ -53,7 +53,8 @@ HISTOGRAMS: tuple[str, ...] = ("delivery", *STAGES)
 """The durations of which quantiles are asked."""
 
 BUCKETS_PER_HISTOGRAM = 4096
-GROWTH = 1.0195
+_GROWTH_IN_TEN_THOUSANDTHS = 10_195
+GROWTH = _GROWTH_IN_TEN_THOUSANDTHS / 10_000
 """Each bucket is this many times as wide as the one before: a bucket's middle is within 1 % of all in it."""
 
 
@@ -61,7 +62,7 @@ def _boundaries() -> tuple[int, ...]:
     """Lower bounds, in microseconds, of buckets 1, 2, …: integers, so that every machine agrees."""
     bounds = [1]
     while bounds[-1] < 20 * 366 * 86_400_000_000:
-        bounds.append(max(bounds[-1] + 1, bounds[-1] * 10195 // 10000))
+        bounds.append(max(bounds[-1] + 1, bounds[-1] * _GROWTH_IN_TEN_THOUSANDTHS // 10_000))
     return tuple(bounds)
 
 
