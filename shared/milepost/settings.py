@@ -18,6 +18,7 @@ class Service(StrEnum):
     COSTS = "costs"
     INSIGHTS = "insights"
     EXPORTER = "exporter"
+    AUDITOR = "auditor"
     PROCESSOR = "processor"
     CLICKHOUSE = "clickhouse"
     PROMETHEUS = "prometheus"
@@ -34,6 +35,7 @@ PORT_OFFSETS: dict[Service, int] = {
     Service.COSTS: 105,
     Service.INSIGHTS: 110,
     Service.EXPORTER: 111,
+    Service.AUDITOR: 112,
     Service.PROCESSOR: 120,
     Service.CLICKHOUSE: 123,
     Service.PROMETHEUS: 1090,
@@ -98,6 +100,9 @@ class Settings(BaseSettings):
     )
     replication: int = Field(1, ge=1, le=7, description="Replication factor of topics when they are made.")
     topic_retention_days: int = Field(30, ge=1, description="How long the lifecycle topic keeps a record.")
+    order_retention_days: int = Field(
+        400, ge=1, le=36_500, description="How long orders and their events are kept after the last one came."
+    )
     consumer_group: str = Field("milepost-processor", description="Kafka consumer group of the processor.")
     flush_seconds: float = Field(
         0.5, gt=0, le=60, description="Longest time the processor holds events before it writes them."

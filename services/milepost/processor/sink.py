@@ -90,4 +90,6 @@ def dead_letter_row(rejected: Rejected) -> tuple[Any, ...]:
         now,
         1,
         record.offset,
+        "open",
+        "",
     )

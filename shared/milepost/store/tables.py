@@ -159,8 +159,34 @@ DEAD_LETTERS = Table(
         "last_seen": "Int64",
         "attempts": "UInt32",
         "version": "UInt64",
+        "state": _LABEL,
+        "note": "String",
     },
 )
+PAUSES = Table(
+    "pauses_store",
+    {
+        "partition": "UInt16",
+        "offset": "UInt64",
+        "reason": "String",
+        "paused_at": "Int64",
+        "resumed_at": "Int64",
+        "version": "UInt64",
+    },
+)
+REBUILDS = Table(
+    "rebuilds_store",
+    {
+        "partition": "UInt16",
+        "requested_at": "Int64",
+        "finished_at": "Int64",
+        "orders": "UInt64",
+        "orders_changed": "UInt64",
+        "minutes_changed": "UInt64",
+        "version": "UInt64",
+    },
+)
+ERASURES = Table("erasures_store", {"subject": "String", "erased_at": "Int64"})
 PROGRESS = Table(
     "progress_store",
     {
@@ -173,4 +199,15 @@ PROGRESS = Table(
     },
 )
 
-WRITTEN_TABLES: tuple[Table, ...] = (EVENTS, PERSONAL, ORDERS, LEDGER, KPIS, DEAD_LETTERS, PROGRESS)
+WRITTEN_TABLES: tuple[Table, ...] = (
+    EVENTS,
+    PERSONAL,
+    ORDERS,
+    LEDGER,
+    KPIS,
+    DEAD_LETTERS,
+    PROGRESS,
+    PAUSES,
+    REBUILDS,
+    ERASURES,
+)
