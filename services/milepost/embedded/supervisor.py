@@ -68,6 +68,11 @@ class Supervisor:
         """Where a part's output goes."""
         return self._logs / f"{name}.log"
 
+    def pid(self, name: str) -> int | None:
+        """The process of a part, None where it does not run."""
+        process = self._running.get(name)
+        return None if process is None or process.poll() is not None else process.pid
+
     async def wait_ready(self) -> None:
         """Wait until every part that is not optional has been ready once."""
         for part in self._parts:
