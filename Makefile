@@ -3,6 +3,8 @@
 PYTHON ?= python3
 DATA ?= data
 ARGS ?=
+# Test files run side by side; each such process has a Kafka and a ClickHouse engine of its own.
+AT_ONCE ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.made-from-requirements-lock
@@ -22,8 +24,8 @@ env: $(ENVIRONMENT) ## Make the environment in .venv from requirements.lock.
 run: $(ENVIRONMENT) ## Start the whole platform with a live demonstration; Ctrl-C stops it. DATA=folder, ARGS="--port-base 18000".
 	@exec $(BIN)/milepost up --demo --data $(DATA) $(ARGS)
 
-test: $(ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name".
-	$(BIN)/pytest $(ARGS)
+test: $(ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name", AT_ONCE=1 one after the other.
+	$(BIN)/pytest --numprocesses $(AT_ONCE) --dist loadfile $(ARGS)
 
 lint: $(ENVIRONMENT) ## Style, types, layers, and whether generated documents are stale.
 	$(BIN)/ruff check
