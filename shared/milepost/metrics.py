@@ -37,6 +37,19 @@ EDGE_REQUESTS = Metric(
 EDGE_PUBLISH_SECONDS = Metric(
     "milepost_edge_publish_seconds", "Time from handing events to the broker to its acknowledgement."
 )
+EDGE_REFUSALS = Metric(
+    "milepost_edge_refusals_total",
+    "Requests refused because too much is in hand, by what ran out: a sender's share (429), all requests, bytes, "
+    "connections, or what the broker keeps up with (503).",
+    ("reason",),
+)
+EDGE_REQUESTS_IN_HAND = Metric("milepost_edge_requests_in_hand", "Requests being read, checked or published.")
+EDGE_BYTES_IN_HAND = Metric("milepost_edge_bytes_in_hand", "Bytes of their bodies.")
+EDGE_CUTS = Metric(
+    "milepost_edge_cut_connections_total",
+    "Connections cut: a head that did not arrive, an answered body that did not end, an answer that was not read.",
+    ("reason",),
+)
 EDGE_BROKER_UP = Metric("milepost_edge_broker_up", "1 while the edge can publish, else 0.")
 
 PROCESSOR_RECORDS = Metric("milepost_processor_records_total", "Records of the lifecycle topic that are in the store.")
@@ -45,6 +58,11 @@ IDENTITY_CONFLICTS = Metric(
     "milepost_identity_conflicts_total", "Copies of a known event that say something else; the first counts."
 )
 DEAD_LETTERS = Metric("milepost_dead_letters_total", "Records that could not be processed, by reason.", ("reason",))
+PARTITION_PAUSED = Metric(
+    "milepost_partition_paused",
+    "1 while a partition waits for `milepost dead-letters resume` because too much of it failed, else 0.",
+    ("partition",),
+)
 PROCESSOR_LAG = Metric(
     "milepost_processor_lag_records", "Records on the topic that are not in the store yet.", ("partition",)
 )
@@ -85,7 +103,7 @@ WATERMARK_AGE = Metric(
     "How long ago everything received was in the numbers; of all partitions, as the store tells. No series before the "
     "first event.",
 )
-STORED_DEAD_LETTERS = Metric("milepost_dead_letters_stored", "Dead letters in the store, by reason.", ("reason",))
+STORED_DEAD_LETTERS = Metric("milepost_dead_letters_stored", "Open dead letters in the store, by reason.", ("reason",))
 EXPORTER_UP = Metric("milepost_exporter_up", "1 while the exporter serves KPIs, 0 while it has none fresh enough.")
 EXPORTER_LAST_SUCCESS = Metric(
     "milepost_exporter_last_success_timestamp_seconds", "When the KPIs served were read; 0 before the first time."

@@ -110,10 +110,32 @@ class Settings(BaseSettings):
     flush_events: int = Field(100_000, ge=1, description="Events after which the processor writes without waiting.")
     cache_orders: int = Field(500_000, ge=1_000, description="Orders a processor worker keeps in memory.")
     cache_minutes: int = Field(400_000, ge=1_000, description="KPI minute rows a processor worker keeps in memory.")
+    failure_share: float = Field(
+        0.5, gt=0, le=1, description="A partition pauses when more than this share of its last records fails."
+    )
+    failure_window: int = Field(1_000, ge=1, description="How many last records that share is taken of.")
+    failure_run: int = Field(200, ge=1, description="A partition pauses when so many records in a row fail.")
+    stall_seconds: float = Field(
+        60.0, ge=2, description="A worker ends itself when a partition does not move for so long while it lags."
+    )
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest request body the edge reads.")
     max_batch_events: int = Field(10_000, ge=1, description="Most events in one request.")
     publish_timeout_seconds: float = Field(
         10.0, gt=0, description="How long the edge waits for the broker before it answers 503."
+    )
+    edge_requests: int = Field(
+        1_000,
+        ge=2,
+        description="Most requests an edge process has in hand; one sender alone gets half, of two a third each.",
+    )
+    edge_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Most bytes of bodies an edge process has in hand, shared likewise."
+    )
+    edge_connections: int = Field(1_000, ge=1, description="Most connections open to an edge process.")
+    edge_patience_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="How long a client may take to send a body or to read an answer; a third of it to send a head.",
     )
 
     def port_of(self, service: Service, index: int = 0) -> int:

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from milepost.bus.pace import Pace
 from milepost.bus.partitions import partition_of
 
 _log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ Record = tuple[bytes, bytes]
 MAX_RECORD_BYTES = 1_000_000
 """Largest record published; the topics allow a little more for the framing."""
 _BATCH_BYTES = 1_048_576
-_HELD_BYTES = 64 * 1024 * 1024
+HELD_BYTES = 64 * 1024 * 1024
 _START_SECONDS = 1.0
 _RECONNECT_FIRST_SECONDS = 0.2
 _RECONNECT_LAST_SECONDS = 2.0
@@ -51,17 +53,25 @@ class Publisher:
     broker; meanwhile ``publish`` raises at once and ``fault`` says why.
     """
 
-    def __init__(self, servers: str, topic: str, timeout_seconds: float) -> None:
+    def __init__(self, servers: str, topic: str, timeout_seconds: float, held_bytes: int = HELD_BYTES) -> None:
         self.fault: str | None = "not connected to the broker yet"
         self._servers = servers
         self._topic = topic
         self._timeout = timeout_seconds
         self._lanes: list[_Lane] = []
         self._held = 0
+        self._held_bytes = held_bytes
+        self._pace = Pace(held_bytes, timeout_seconds)
+        self._acknowledged_at = 0.0
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None
+
+    @property
+    def window(self) -> int:
+        """How many bytes may wait for the broker, so that it acknowledges them in good time."""
+        return self._pace.window
 
     async def start(self) -> None:
         """Begin to connect; waits a moment for it, but does not fail without a broker."""
@@ -97,21 +107,28 @@ class Publisher:
         if self.fault is not None:
             raise BrokerUnavailableError(self.fault)
         size = sum(len(value) for _, value in records)
-        if self._held + size > _HELD_BYTES:
+        if self._held and self._held + size > self._held_bytes:
             raise BrokerUnavailableError("the broker does not keep up: too many records wait for it")
         shares: dict[int, list[Record]] = {}
         for record in records:
             shares.setdefault(partition_of(record[0], len(self._lanes)), []).append(record)
         futures = [self._hand_over(partition, share) for partition, share in shares.items()]
         self._held += size
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
                 await asyncio.gather(*futures)
         except TimeoutError:
-            self._give_up(f"the broker did not acknowledge within {self._timeout:g} s")
-            raise PublishTimeoutError(f"the broker did not acknowledge within {self._timeout:g} s") from None
+            why = f"the broker did not acknowledge within {self._timeout:g} s"
+            self._pace.late(self._timeout)
+            # A broker that is slow, or throttles us, would not get faster by a new connection.
+            if self._acknowledged_at < began:
+                self._give_up(why)
+            raise PublishTimeoutError(why) from None
         finally:
             self._held -= size
+        self._acknowledged_at = time.monotonic()
+        self._pace.acknowledged(size, self._acknowledged_at - began)
 
     def _hand_over(self, partition: int, share: list[Record]) -> asyncio.Future[None]:
         lane = self._lanes[partition]
@@ -201,7 +218,11 @@ class Publisher:
         while True:
             await lane.wake.wait()
             lane.wake.clear()
-            taken, lane.waiting = lane.waiting, []
+            # Whoever has given up meanwhile sends the same again, or has gone.
+            taken = [(share, future) for share, future in lane.waiting if not future.done()]
+            lane.waiting = []
+            if not taken:
+                continue
             try:
                 await self._send(producer, partition, [record for share, _ in taken for record in share])
             except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from milepost.bus.producer import Publisher
 from milepost.contracts.topics import LIFECYCLE
+from milepost.edge.admission import CONNECTIONS, Admission
 from milepost.edge.body import BodyReader
 from milepost.edge.credentials import Gate
 from milepost.edge.desk import Desk
@@ -19,9 +20,11 @@ from milepost.edge.forms import RETRACTION, Form, add_forms
 from milepost.edge.meters import CountRequests, EdgeMeters
 from milepost.edge.openapi import HEALTH, READINESS, components
 from milepost.edge.problems import add_problem_handlers
+from milepost.edge.protocol import ConnectionLimits
 from milepost.settings import Service, Settings, load
 
 READY_SECONDS = 2.0
+GRACE_MORE_SECONDS = 1.0
 
 
 def create_edge(service: Service, forms: Sequence[Form], settings: Settings | None = None) -> FastAPI:
@@ -30,10 +33,13 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
     It starts without a broker and publishes as soon as there is one; ``/readyz`` says what is missing.
     """
     settings = settings or load()
-    publisher = Publisher(settings.kafka_servers, LIFECYCLE.name, settings.publish_timeout_seconds)
+    publisher = Publisher(settings.kafka_servers, LIFECYCLE.name, settings.publish_timeout_seconds, settings.edge_bytes)
     meters = EdgeMeters()
     gate = Gate(settings)
-    desk = Desk(settings, gate, BodyReader(settings.max_body_bytes), publisher, meters)
+    admission = Admission(settings.edge_requests, settings.edge_bytes, lambda: publisher.window)
+    admission.report(meters.refusals, meters.requests_in_hand, meters.bytes_in_hand)
+    reader = BodyReader(settings.max_body_bytes, settings.edge_patience_seconds)
+    desk = Desk(settings, gate, reader, admission, publisher, meters)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +53,14 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
         title=f"Milepost {service.value}", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False
     )
     app.state.desk = desk
+    app.state.connection_limits = ConnectionLimits(
+        settings.edge_connections,
+        settings.edge_patience_seconds,
+        # What is under way gets the broker's answer, or a 503 in its stead.
+        settings.publish_timeout_seconds + GRACE_MORE_SECONDS,
+        lambda why: meters.cuts.labels(why).inc(),
+        lambda: admission.refuse(CONNECTIONS),
+    )
     app.add_middleware(CountRequests, requests=meters.requests)
     add_problem_handlers(app)
     add_events(app, desk)

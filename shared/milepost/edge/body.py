@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -17,16 +17,24 @@ _CLOSE = {"Connection": "close"}
 
 
 class BodyReader:
-    """Reads bodies up to ``limit`` bytes, and all of the process's together up to ``held_limit``."""
+    """Reads bodies up to ``limit`` bytes that arrive within ``seconds``."""
 
-    def __init__(self, limit: int, held_limit: int = 256 * 1024 * 1024, seconds: float = READ_SECONDS) -> None:
+    def __init__(self, limit: int, seconds: float = READ_SECONDS) -> None:
         self._limit = limit
-        self._held_limit = max(held_limit, limit)
         self._seconds = seconds
-        self._held = 0
 
-    async def read(self, request: Request) -> bytes:
-        """The whole body. Raises ``ProblemError``: 413 too large, 408 too slow, 415 compressed, 503 no room now."""
+    def declared(self, request: Request) -> int | None:
+        """How many bytes of the body will be held, as its sender declares; None where it does not say."""
+        text = request.headers.get("content-length")
+        if text is not None and text.isdecimal():
+            return min(int(text), self._limit)
+        return None if "transfer-encoding" in request.headers else 0
+
+    async def read(self, request: Request, hold: Callable[[int], None] = lambda _size: None) -> bytes:
+        """The whole body; ``hold`` is told how long it is so far, and raises where there is no room for that.
+
+        Raises ``ProblemError``: 413 too large, 408 too slow, 415 compressed, and what ``hold`` raises.
+        """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             raise ProblemError(
@@ -34,30 +42,24 @@ class BodyReader:
             )
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._read(request)
+                return await self._read(request, hold)
         except TimeoutError:
             raise ProblemError(408, f"the body did not arrive within {self._seconds:g} s", headers=_CLOSE) from None
         except ClientDisconnect:
             raise ProblemError(400, "the connection was closed before the body was complete", headers=_CLOSE) from None
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, hold: Callable[[int], None]) -> bytes:
         chunks: list[bytes] = []
-        held = 0
+        size = 0
         stream = request.stream()
-        try:
-            async for chunk in stream:
-                held += len(chunk)
-                self._held += len(chunk)
-                chunks.append(chunk)
-                if held > self._limit:
-                    break
-                if self._held > self._held_limit:
-                    detail = "too many requests at once; send again"
-                    raise ProblemError(503, detail, headers={"Retry-After": "1", **_CLOSE})
-            else:
-                return b"".join(chunks)
-        finally:
-            self._held -= held
+        async for chunk in stream:
+            size += len(chunk)
+            if size > self._limit:
+                break
+            hold(size)
+            chunks.append(chunk)
+        else:
+            return b"".join(chunks)
         chunks.clear()
         ended = await self._drained(stream)
         detail = f"the body is larger than {self._limit} bytes; send smaller batches"

@@ -124,7 +124,8 @@ class EdgeClient:
                     return response
                 why = f"{self.url} answers {response.status_code}: {_document(response).get('detail', '')}"
                 wait = _seconds(response.headers.get("retry-after"))
-            wait = max(wait, pause * random.uniform(0.5, 1.0))  # noqa: S311
+            # Never sooner than told, and not all at the same moment.
+            wait += pause * random.uniform(0.5, 1.0)  # noqa: S311
             if time.monotonic() + wait > deadline:
                 raise EdgeUnavailableError(f"{why}; gave up after {self._retry_seconds:g} s")
             self._waiting(why)

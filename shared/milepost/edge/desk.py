@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from milepost.access.keys import Credential, Right
 from milepost.bus.producer import Publisher, PublishError
+from milepost.edge.admission import Admission, Ticket
 from milepost.edge.body import BodyReader
 from milepost.edge.credentials import Gate
 from milepost.edge.intake import Intake
@@ -25,21 +26,35 @@ class Desk:
     """The parts of a running edge service, and the way of an event through them."""
 
     def __init__(
-        self, settings: Settings, gate: Gate, reader: BodyReader, publisher: Publisher, meters: EdgeMeters
+        self,
+        settings: Settings,
+        gate: Gate,
+        reader: BodyReader,
+        admission: Admission,
+        publisher: Publisher,
+        meters: EdgeMeters,
     ) -> None:
         self.settings = settings
         self.publisher = publisher
         self.meters = meters
         self._gate = gate
         self._reader = reader
+        self._admission = admission
 
     def sender(self, request: Request) -> Credential:
         """Who sends, with the right to. Raises ``ProblemError`` 401 or 403."""
         return self._gate.admit(request, Right.WRITE)
 
-    async def body(self, request: Request) -> bytes:
+    def admit(self, sender: Credential, request: Request) -> Ticket:
+        """Take the request in hand, before its body is read, until the ``with`` block ends.
+
+        Raises ``ProblemError`` 429 or 503 where too much is in hand already.
+        """
+        return self._admission.enter(sender.name, self._reader.declared(request))
+
+    async def body(self, request: Request, ticket: Ticket) -> bytes:
         """The request's body within all limits. Raises ``ProblemError``."""
-        return await self._reader.read(request)
+        return await self._reader.read(request, ticket.hold)
 
     async def check(self, sender: Credential, events: list[bytes | msgspec.Raw]) -> Intake:
         """Every event taken or refused; nothing is published yet."""

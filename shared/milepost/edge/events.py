@@ -7,7 +7,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from milepost.access.keys import Credential
 from milepost.contracts.event import Fault
+from milepost.edge.admission import Ticket
 from milepost.edge.cloudevents import events_in, media_type
 from milepost.edge.desk import Desk
 from milepost.edge.intake import Intake
@@ -23,9 +25,13 @@ def add_events(app: FastAPI, desk: Desk) -> None:
 
     async def post_events(request: Request) -> Response:
         sender = desk.sender(request)
+        with desk.admit(sender, request) as ticket:
+            return await answered(request, sender, ticket)
+
+    async def answered(request: Request, sender: Credential, ticket: Ticket) -> Response:
         atomic = _flag(request, "atomic")
         media_type(request.headers)
-        body = await desk.body(request)
+        body = await desk.body(request, ticket)
         events, batch = events_in(request.headers, body, desk.settings.max_batch_events)
         intake = await desk.check(sender, events)
         if not batch and intake.refused and intake.refused[0].reason == "not_json":

@@ -14,6 +14,7 @@ from milepost.access.keys import Credential
 from milepost.contracts.catalogue import EVENT_RETRACTED, EventType
 from milepost.contracts.event import Fault
 from milepost.edge import idempotency
+from milepost.edge.admission import Ticket
 from milepost.edge.cloudevents import media_type, not_json
 from milepost.edge.desk import Desk
 from milepost.edge.idempotency import RecentRequests
@@ -72,7 +73,11 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         sender = desk.sender(request)
-        body = await desk.body(request)
+        with desk.admit(sender, request) as ticket:
+            return await answered(request, sender, ticket)
+
+    async def answered(request: Request, sender: Credential, ticket: Ticket) -> Response:
+        body = await desk.body(request, ticket)
         event = _event(form, service, sender, request, body)
         key = request.headers.get("idempotency-key")
         first = None

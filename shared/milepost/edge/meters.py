@@ -6,10 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from milepost import metrics
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.edge.intake import UNKNOWN_TYPE
+from milepost.edge.protocol import CUTS
 
 ACCEPTED = "accepted"
 REFUSED = "refused"
-STATUSES = (200, 202, 207, 400, 401, 403, 404, 405, 408, 413, 415, 422, 500, 503)
+STATUSES = (200, 202, 207, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 """Every status an edge service answers with."""
 
 
@@ -24,6 +25,12 @@ class EdgeMeters:
             self.requests.labels(status)
         self.publish_seconds = metrics.EDGE_PUBLISH_SECONDS.histogram(self.registry)
         self.broker_up = metrics.EDGE_BROKER_UP.gauge(self.registry)
+        self.refusals = metrics.EDGE_REFUSALS.counter(self.registry)
+        self.requests_in_hand = metrics.EDGE_REQUESTS_IN_HAND.gauge(self.registry)
+        self.bytes_in_hand = metrics.EDGE_BYTES_IN_HAND.gauge(self.registry)
+        self.cuts = metrics.EDGE_CUTS.counter(self.registry)
+        for why in CUTS:
+            self.cuts.labels(why)
         self._children = {
             (name, outcome): self.events.labels(name, outcome)
             for name in (*EVENT_TYPES, UNKNOWN_TYPE)

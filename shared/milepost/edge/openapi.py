@@ -19,7 +19,8 @@ _PROBLEMS = {
     408: "The body did not arrive in time.",
     413: "The body, or the number of events, is over the limit: send smaller batches.",
     415: "Another content type, charset or content encoding than the ones read here.",
-    503: "The broker has not acknowledged: send the same request again, after `Retry-After` seconds.",
+    429: "This sender has its share of all requests under way: await answers, then send again, after `Retry-After` s.",
+    503: "Not acknowledged by the broker, or too much is under way: send the same again, after `Retry-After` seconds.",
 }
 HEALTH: Schema = {
     "responses": {

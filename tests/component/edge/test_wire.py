@@ -8,9 +8,7 @@ import httpx
 import pytest
 import uvicorn
 
-from milepost.edge import app as edge_app
-from milepost.edge import body, protocol
-from milepost.edge.body import BodyReader
+from milepost.edge import body
 from milepost.edge.server import config
 from milepost.orders.app import create_app
 from milepost.settings import Settings
@@ -21,12 +19,12 @@ HEAD = b"POST /v1/events HTTP/1.1\r\nHost: edge\r\nContent-Type: application/clo
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A running service with the default limits, but short patience."""
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(edge_app, "BodyReader", lambda limit: BodyReader(limit, seconds=3.0))
     monkeypatch.setattr(body, "_DRAIN_SECONDS", 1.5)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(config(create_app(Settings(kafka="127.0.0.1:1")), "127.0.0.1", 0))
+        server = uvicorn.Server(
+            config(create_app(Settings(kafka="127.0.0.1:1", edge_patience_seconds=3)), "127.0.0.1", 0)
+        )
         running = asyncio.create_task(server.serve([listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
@@ -55,8 +53,7 @@ async def test_a_connection_that_says_nothing_is_cut(port: int) -> None:
     assert (await _until_closed(port)).startswith(b"HTTP/1.1 408")
 
 
-async def test_a_head_without_bounds_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 30)
+async def test_a_head_without_bounds_is_cut(port: int) -> None:
     answer = await _until_closed(port, HEAD, b"X-Long: " + b"x" * 70_000)
     assert answer.startswith(b"HTTP/1.1 4")
 

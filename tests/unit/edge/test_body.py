@@ -1,12 +1,14 @@
 """A body is read within its limits, and gives back the memory it held."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
+from milepost.edge.admission import Admission
 from milepost.edge.body import BodyReader
 from milepost.edge.problems import ProblemError
 
@@ -71,18 +73,18 @@ async def test_a_compressed_body_is_not_read() -> None:
     ],
 )
 async def test_whatever_became_of_a_body_its_room_is_free_again(first: Callable[[], Request]) -> None:
-    reader = BodyReader(100, held_limit=100, seconds=0.05)
+    reader, admission = BodyReader(100, seconds=0.05), Admission(2, 100)
     for _ in range(5):
-        try:
-            await reader.read(first())
-        except ProblemError as error:
-            assert error.status != 503  # noqa: PT017
-    assert len(await reader.read(_request(b"x" * 100))) == 100
+        with contextlib.suppress(ProblemError), admission.enter("a", None) as ticket:
+            await reader.read(first(), ticket.hold)
+    assert (admission.requests, admission.size) == (0, 0)
 
 
-async def test_too_much_at_once_is_sent_away_for_a_moment() -> None:
-    reader = BodyReader(100, held_limit=100)
-    other = asyncio.create_task(reader.read(_request(b"x" * 60, hang=True)))
-    await asyncio.sleep(0.01)
-    assert await _status(reader, _request(b"x" * 60)) == 503
-    other.cancel()
+async def test_what_there_is_no_room_for_is_not_read_on() -> None:
+    reader, admission = BodyReader(1_000_000), Admission(10, 300_000)
+    with admission.enter("a", 200_000), admission.enter("b", None) as ticket:
+        chunks = iter([b"x" * 60_000] * 10)
+        with pytest.raises(ProblemError) as error:
+            await reader.read(_request(*chunks, hang=True), ticket.hold)
+        assert error.value.status == 429
+        assert admission.size <= 300_000
