@@ -43,12 +43,7 @@ class Spine:
         try:
             self.command("topics", "apply")
             self.command("migrate", "apply")
-            command = (sys.executable, "-m", "milepost.cli", "run", EDGE)
-            port = self.settings.port_of(Service.ORDERS)
-            self.platform.add(Part(EDGE, command, port, "/readyz", environment=environment(self.settings)))
-            self.platform.add(parts.worker(0, self.settings))
-            self.platform.start(EDGE)
-            self.platform.start(PROCESSOR, wait=False)
+            self.start_services()
         except BaseException:
             self.platform.stop()
             raise
@@ -56,6 +51,15 @@ class Spine:
 
     def __exit__(self, *_: object) -> None:
         self.platform.stop()
+
+    def start_services(self) -> None:
+        """Start the edge service and the processor, topics and schema being there."""
+        command = (sys.executable, "-m", "milepost.cli", "run", EDGE)
+        port = self.settings.port_of(Service.ORDERS)
+        self.platform.add(Part(EDGE, command, port, "/readyz", environment=environment(self.settings)))
+        self.platform.add(parts.worker(0, self.settings))
+        self.platform.start(EDGE)
+        self.platform.start(PROCESSOR, wait=False)
 
     def command(self, *arguments: str) -> str:
         """Run a command to its good end; gives what it printed."""

@@ -102,6 +102,8 @@ class Tally:
         row = _row("otif", dimensions, good, due)
         row["coverage"] = 1 - unknown / due if due else None
         row["high"] = (good + unknown) / due if due else None
+        if unknown == due:
+            row["value"] = None
         return row
 
     def _nps(self, dimensions: dict[str, str]) -> Row:

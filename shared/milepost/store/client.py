@@ -5,19 +5,20 @@ Calls block; from a coroutine use ``asyncio.to_thread``. A client may be shared 
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from milepost.settings import Settings
-from milepost.store.errors import typed
+from milepost.store.errors import SinkUnavailableError, typed
 from milepost.store.row_formats import encode_rows
 from milepost.store.tables import Table
 
@@ -42,6 +43,7 @@ _READ_LIMITS = {
 _CONNECT_SECONDS = 3
 _WRITE_SECONDS = 120
 _CONNECTIONS = 16
+_PIECE_BYTES = 1 << 20
 
 Row = tuple[Any, ...]
 
@@ -94,6 +96,29 @@ class Store:
             with self._typed():
                 self._client().raw_insert(table.name, tuple(table.columns), b"".join(encoded), fmt=fmt)
         return len(encoded)
+
+    def insert_text(self, table: str, columns: Iterable[str], lines: bytes) -> None:
+        """Insert whole lines of ClickHouse's TabSeparated, a value for each of ``columns``."""
+        with self._typed():
+            self._client().raw_insert(table, tuple(columns), lines, fmt="TabSeparated")
+
+    def stream_text(self, sql: str, settings: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+        """The rows of a SELECT as TabSeparated, piece by piece as they come; a piece may end within a row.
+
+        ClickHouse may fail after it has begun to answer, and puts its words where rows were expected: who reads must
+        see that every line has its columns.
+        """
+        with self._typed():
+            answer = cast(BinaryIO, self._client().raw_stream(sql, settings=dict(settings or {}), fmt="TabSeparated"))
+        with closing(answer):
+            while piece := self._read(answer):
+                yield piece
+
+    def _read(self, answer: BinaryIO) -> bytes:
+        try:
+            return bytes(answer.read(_PIECE_BYTES))
+        except (HTTPError, OSError) as error:
+            raise SinkUnavailableError(f"ClickHouse at {self.url} went away in the middle of an answer") from error
 
     def query(
         self,

@@ -202,6 +202,11 @@ def test_otif_is_unknown_only_where_it_was_in_time() -> None:
     assert row["high"] == pytest.approx(2 / 3)
 
 
+def test_otif_has_no_value_where_nothing_is_known() -> None:
+    row = rows([placed(), delivered(30, lines=None)])["otif"]
+    assert (row["value"], row["coverage"], row["high"]) == (None, 0.0, 1.0)
+
+
 def test_delivered_before_placed_has_no_known_time() -> None:
     row = rows([placed(at=T + 40 * MINUTE), delivered(30)], [placed(), delivered(10)])["delivery_time"]
     assert parts(row) == (10.0, 1)
