@@ -14,10 +14,11 @@ SELECT
     )) AS failures,
     arraySort(groupArrayIf((time, source, id, courier_id, data), type = 'milepost.delivery.delivered.v1')) AS deliveries,
     arraySort(groupArrayIf(
-        (time, said, data), type IN ('milepost.delivery.returned.v1', 'milepost.delivery.lost.v1')
+        (time, source, id, said, data), type IN ('milepost.delivery.returned.v1', 'milepost.delivery.lost.v1')
     )) AS withdrawals,
     arraySort(groupArrayIf((time, source, id, data), type = 'milepost.feedback.submitted.v1')) AS answers,
-    {holders} AS holders
+    {couriers},
+    {records} AS records
 FROM
 (
     SELECT

@@ -24,38 +24,38 @@ WITH
         deliveries
     ) AS handed,
     arrayMap(
-        w -> (w.1, JSONExtract(w.3, 'parcel_ids', 'Array(String)')),
-        arrayFilter(w -> w.2 IN ('to_sender', ''), withdrawals)
+        w -> (w.1, w.2, w.3, JSONExtract(w.5, 'parcel_ids', 'Array(String)')),
+        arrayFilter(w -> w.4 IN ('to_sender', ''), withdrawals)
     ) AS ends,
     arrayMap(
         p -> arrayFirstIndex(d -> empty(declared) OR empty(d.5) OR has(d.5, p), handed), parcels
     ) AS delivered_by,
     arrayMap(
-        p -> arrayFirstIndex(e -> empty(declared) OR empty(e.2) OR has(e.2, p), ends), parcels
+        p -> arrayFirstIndex(e -> empty(declared) OR empty(e.4) OR has(e.4, p), ends), parcels
     ) AS ended_by,
     NOT has(delivered_by, 0) AS complete,
     NOT arrayExists((d, e) -> d = 0 AND e = 0, delivered_by, ended_by) AS over,
     arrayMax(delivered_by) AS last_delivery,
-    if(
-        over,
-        arrayMax(
-            (d, e) -> least(
-                if(d > 0, handed[d].1, toInt64(9223372036854775807)), if(e > 0, ends[e].1, toInt64(9223372036854775807))
-            ),
-            delivered_by, ended_by
-        ),
-        0
-    ) AS ended_at,
+    -- By what each parcel's way was over, the earlier of the two; all are over with the latest of these.
+    arrayMap(
+        (d, e) -> arraySort(arrayConcat(
+            if(d > 0, [(deliveries[d].1, deliveries[d].2, deliveries[d].3, deliveries[d].4)], []),
+            if(e > 0, [(ends[e].1, ends[e].2, ends[e].3, '')], [])
+        ))[1],
+        delivered_by, ended_by
+    ) AS ways,
+    arrayReverseSort(if(over, ways, []))[1] AS ended,
 
-    if(empty(cancellations), 0, cancellations[1].1) AS called_off_at,
+    cancellations[1].1 AS called_off_at,
     complete AND NOT (called_off_at > 0 AND called_off_at < handed[last_delivery].1) AS delivered,
     if(delivered, handed[last_delivery].1, 0) AS delivered_at,
     if(delivered, handed[last_delivery].2, '') AS delivered_courier,
     called_off_at > 0 AND NOT delivered AS cancelled,
     cancelled AND cancellations[1].4 != 'carrier' AS called_off,
-    multiIf(
-        cancelled AND over, least(ended_at, called_off_at), cancelled, called_off_at, over, ended_at, 0
-    ) AS closed_at,
+    arraySort(arrayConcat(
+        if(over, [ended], []), if(cancelled, [(called_off_at, cancellations[1].2, cancellations[1].3, '')], [])
+    ))[1] AS closing,
+    closing.1 AS closed_at,
 
     -- In full: every ordered SKU over all parcels and lines, and nothing damaged.
     arrayMap(n -> handed[n], arrayDistinct(delivered_by)) AS counted,
@@ -118,16 +118,20 @@ WITH
         ('due', if(due, deadline, 0), ''),
         ('due_original', if(due_original, original, 0), ''),
         ('delivered', delivered_at, delivered_courier),
-        ('attempted', if(empty(attempts), 0, attempts[1].1), attempts[1].4),
-        ('tried', if(empty(tries), 0, tries[1].1), tries[1].4),
+        ('attempted', attempts[1].1, attempts[1].4),
+        ('tried', tries[1].1, tries[1].4),
         ('scored', scored.1, ''),
         ('nps', rated.1, ''),
-        ('closed', closed_at, if(closed_at = delivered_at, delivered_courier, '')),
-        ('prepare', if(ready_at >= placed_at, ready_at, 0), ''),
-        ('assign', if(ready_at > 0 AND assigned_at > 0, ready_and_assigned_at, 0), ''),
-        ('collect', ends_at(out_at, ready_and_assigned_at), ''),
-        ('transit', ends_at(first_arrived_at, out_at), ''),
-        ('reattempt', if(empty(refusals), 0, ends_at(last_arrived_at, refusals[1].1)), ''),
+        ('closed', closed_at, closing.4),
+        ('prepare', ends_at(ready_at, placed_at), ''),
+        (
+            'assign',
+            if(ready_at > 0 AND assigned_at > 0, ready_and_assigned_at, 0),
+            if(assigned_at >= ready_at, assigned_by, '')
+        ),
+        ('collect', ends_at(out_at, ready_and_assigned_at), out_by),
+        ('transit', ends_at(first_arrived_at, out_at), first_arrived_by),
+        ('reattempt', ends_at(last_arrived_at, refusals[1].1), last_arrived_by),
         ('door', ends_at(delivered_at, door_at), delivered_courier)
     ] AS moments
 SELECT
@@ -145,7 +149,7 @@ SELECT
     attempts[1].5 = 1 AS first_success,
     arrayExists(f -> f.5 IN ('no_time', 'vehicle', 'weather'), failures) AS not_attempted,
     score, nps, cancelled,
-    arrayExists(w -> w.2 IN ('to_sender', 'after_delivery'), withdrawals) AS returned,
+    arrayExists(w -> w.4 IN ('to_sender', 'after_delivery'), withdrawals) AS returned,
     ready_at - placed_at AS prepare_us,
     ready_and_assigned_at - ready_at AS assign_us,
     out_at - ready_and_assigned_at AS collect_us,

@@ -1,0 +1,194 @@
+"""The SQL that recomputes the KPIs, put together from ``sql/`` for a question. No I/O but its own files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from milepost.contracts.event import micros
+from milepost.domain.kpis import COST_DIMENSIONS
+from milepost.reading.question import Question
+
+Cuts = Mapping[int, int]
+"""Per partition, the offset below which everything is in the numbers."""
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
+STAGES = ("prepare", "assign", "collect", "transit", "reattempt", "door")
+COST = "milepost.cost.recorded.v1"
+FACTS = tuple(
+    f"milepost.{name}.v1"
+    for name in (
+        "order.placed", "order.promise_changed", "order.cancelled", "dispatch.ready", "dispatch.assigned",
+        "dispatch.unassigned", "dispatch.departed", "delivery.picked_up", "delivery.arrived",
+        "delivery.attempt_failed", "delivery.delivered", "delivery.returned", "delivery.lost", "feedback.submitted",
+    )
+)  # fmt: skip
+"""The events that what an order counts for follows from."""
+
+MEASURES: dict[str, tuple[str, str]] = {
+    "delivered": ("delivered", "1"),
+    "delivery_timed": ("delivered", "delivery_us >= 0"),
+    "delivery_us": ("delivered", "greatest(delivery_us, 0)"),
+    "on_time": ("delivered", "delivered_at <= deadline"),
+    "windowed": ("delivered", "windowed"),
+    "early": ("delivered", "windowed AND delivered_at < opens"),
+    "in_full_known": ("delivered", "in_full_known"),
+    "in_full": ("delivered", "in_full"),
+    "responded": ("delivered", "responded"),
+    "due": ("due", "1"),
+    "kept": ("due", "kept"),
+    "repromised": ("due", "moved"),
+    "otif": ("due", "kept AND in_full"),
+    "otif_unknown": ("due", "kept AND NOT in_full_known"),
+    "due_original": ("due_original", "1"),
+    "kept_original": ("due_original", "kept_original"),
+    "attempted": ("attempted", "1"),
+    "first_success": ("attempted", "first_success"),
+    "tried": ("tried", "1"),
+    "not_attempted": ("tried", "not_attempted"),
+    "scored": ("scored", "1"),
+    "satisfied": ("scored", "score >= 4"),
+    "score_sum": ("scored", "score"),
+    "nps_answered": ("nps", "1"),
+    "promoters": ("nps", "nps >= 9"),
+    "detractors": ("nps", "nps <= 6"),
+    "closed": ("closed", "1"),
+    "cancelled": ("closed", "cancelled"),
+    "returned": ("closed", "returned"),
+    **{f"{stage}_timed": (stage, "1") for stage in STAGES},
+    **{f"{stage}_us": (stage, f"{stage}_us") for stage in STAGES},
+}
+"""Each measure but the cost: at which moment of an order it counts, and what it counts there."""
+
+DURATIONS = tuple(name for name in MEASURES if name.endswith("_us"))
+"""The measures of which quantiles are asked."""
+
+_COURIERS = """
+    argMinIf(courier_id, (time, source, id), type = 'milepost.dispatch.assigned.v1') AS assigned_by,
+    argMinIf(
+        courier_id, (time, source, id), type IN ('milepost.delivery.picked_up.v1', 'milepost.dispatch.departed.v1')
+    ) AS out_by,
+    argMinIf(courier_id, (time, source, id), type = 'milepost.delivery.arrived.v1') AS first_arrived_by,
+    argMaxIf(courier_id, (time, source, id), type = 'milepost.delivery.arrived.v1') AS last_arrived_by,
+    arraySort(groupArrayIf(
+        (time, source, id, courier_id),
+        type IN ('milepost.dispatch.assigned.v1', 'milepost.dispatch.unassigned.v1') OR courier_id != ''
+    )) AS holders"""
+_NONE = "[(toInt64(0), '', '', '')]"
+_NO_COURIERS = "'' AS assigned_by, '' AS out_by, '' AS first_arrived_by, '' AS last_arrived_by, [] AS holders".replace(
+    "[]", _NONE
+)
+_RECORDS = """arraySort(groupArrayIf(
+        (time, source, id, data), type = 'milepost.cost.recorded.v1' AND JSONHas(data, 'order_id')
+    ))"""
+
+
+@dataclass(frozen=True)
+class Select:
+    """One SELECT and its parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def measures_select(question: Question, cuts: Cuts, subjects: str = "") -> Select:
+    """Every measure but the costs and the quantiles of every duration, by the dimensions that all KPIs have.
+
+    ``subjects`` is a condition that holds for every order that may count in the window.
+    """
+    by = [name for name in question.by if name not in COST_DIMENSIONS]
+    labels = [_label(name) for name in by]
+    sums = [f"toInt64(sumIf({value}, moment.1 = '{at}'))" for at, value in MEASURES.values()]
+    levels = ", ".join(map(str, QUANTILES.values()))
+    ranks = [
+        f"quantilesExactInclusiveIf({levels})({name}, moment.1 = '{MEASURES[name][0]}' AND {name} >= 0)"
+        for name in DURATIONS
+    ]
+    where, parameters = _where(question, cost=False)
+    sql = (
+        f"SELECT {', '.join([*labels, *sums, *ranks])} FROM ({orders_sql(question, subjects)}) "
+        f"ARRAY JOIN counts_at AS moment WHERE {where}{_group(labels)}"
+    )
+    return Select(sql, parameters | _window(question) | log_parameters(cuts, FACTS))
+
+
+def costs_select(question: Question, cuts: Cuts, subjects: str = "") -> Select:
+    """The sums of the costs, by all asked dimensions."""
+    where, parameters = _where(question, cost=True)
+    by = list(question.by)
+    if question.used <= {"hub_id", *COST_DIMENSIONS}:
+        rows, kinds = f"SELECT * FROM ({_costs_sql(subjects)})", (COST,)
+    else:
+        facts = facts_sql(subjects, couriers="courier_id" in question.used, costs=True)
+        ledger = f"SELECT * FROM ({_costs_sql(subjects)}) WHERE NOT of_order"
+        rows = f"{ledger} UNION ALL {statement('order_costs').format(facts=facts)}"
+        kinds = (*FACTS, COST)
+    sql = (
+        f"SELECT {''.join(f'{name}, ' for name in by)}toInt64(sum(amount)) FROM ({rows}) "
+        f"WHERE moment >= {{start:Int64}} AND moment < {{end:Int64}} AND {where}{_group(by)}"
+    )
+    return Select(sql, parameters | _window(question) | log_parameters(cuts, kinds))
+
+
+def orders_sql(question: Question, subjects: str) -> str:
+    """One row an order, with the moments it counts at in ``counts_at``; the courier of each only where asked for."""
+    couriers = "courier_id" in question.used
+    courier = "courier_at(m.2, m.3)" if couriers else "''"
+    return statement("orders").format(facts=facts_sql(subjects, couriers=couriers), courier=courier)
+
+
+def facts_sql(subjects: str, *, couriers: bool = False, costs: bool = False) -> str:
+    """One row an order: its facts by kind."""
+    return statement("facts").format(
+        log=log_sql(subjects),
+        couriers=_COURIERS if couriers else _NO_COURIERS,
+        records=_RECORDS if costs else _NONE,
+    )
+
+
+def log_sql(subjects: str) -> str:
+    """The log as it counts."""
+    return statement("log").format(subjects=f" AND {subjects}" if subjects else "")
+
+
+def log_parameters(cuts: Cuts, types: tuple[str, ...]) -> dict[str, Any]:
+    """What the log takes: how far it is read, and which types."""
+    return {"partitions": list(cuts), "cuts": list(cuts.values()), "types": list(types)}
+
+
+def moments(start: datetime, end: datetime) -> dict[str, int]:
+    """A window as parameters."""
+    return {"start": micros(start), "end": micros(end)}
+
+
+def _costs_sql(subjects: str) -> str:
+    return statement("costs").format(log=log_sql(subjects))
+
+
+def _label(name: str) -> str:
+    return "moment.3" if name == "courier_id" else name
+
+
+def _group(labels: list[str]) -> str:
+    return f" GROUP BY {', '.join(labels)}" if labels else ""
+
+
+def _where(question: Question, *, cost: bool) -> tuple[str, dict[str, Any]]:
+    parts, parameters = ["1"], {}
+    for name, values in question.where:
+        if cost or name not in COST_DIMENSIONS:
+            parts.append(f"{name if cost else _label(name)} IN {{where_{name}:Array(String)}}")
+            parameters[f"where_{name}"] = list(values)
+    return " AND ".join(parts), parameters
+
+
+def _window(question: Question) -> dict[str, int]:
+    return moments(question.start, question.end)
+
+
+@cache
+def statement(name: str) -> str:
+    """The SQL in ``sql/<name>.sql``."""
+    return files(__package__).joinpath("sql", f"{name}.sql").read_text()
