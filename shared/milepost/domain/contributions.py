@@ -91,7 +91,7 @@ def contributions(order: Order) -> Contributions:
         _delivered(order, at(delivered_at, order.delivered_courier), placed.time, promises.in_force)
     _attempts(order, at)
     if order.closed_at:
-        slots = at(order.closed_at, order.delivered_courier if order.closed_at == delivered_at else "")
+        slots = at(order.closed_at, order.closed_courier)
         slots.append((_CLOSED, 1))
         if order.cancelled:
             slots.append((_CANCELLED, 1))
@@ -208,13 +208,13 @@ def stages(order: Order, placed_at: int) -> list[tuple[str, int, int, str]]:
     if ready:
         found.append(("prepare", placed_at, ready, ""))
     if ready and assigned:
-        found.append(("assign", ready, max(ready, assigned), ""))
+        found.append(("assign", ready, max(ready, assigned), order.assigned_courier if assigned >= ready else ""))
     if out and (ready or assigned):
-        found.append(("collect", max(ready, assigned), out, ""))
+        found.append(("collect", max(ready, assigned), out, order.out_courier))
     if out and order.first_arrived_at:
-        found.append(("transit", out, order.first_arrived_at, ""))
+        found.append(("transit", out, order.first_arrived_at, order.first_arrived_courier))
     if order.first_failed_at and order.last_arrived_at:
-        found.append(("reattempt", order.first_failed_at, order.last_arrived_at, ""))
+        found.append(("reattempt", order.first_failed_at, order.last_arrived_at, order.last_arrived_courier))
     if order.door_at:
         found.append(("door", order.door_at, order.delivered_at, order.delivered_courier))
     return [stage for stage in found if stage[2] >= stage[1]]

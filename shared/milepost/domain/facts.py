@@ -251,8 +251,13 @@ _MAKERS: dict[str, tuple[type[Any], Callable[[Any], tuple[Any, ...]]]] = {
 
 def fact_of(event: Event, offset: int, digest: int) -> AnyFact:
     """The fact in ``event``, which stands at ``offset`` of its partition's log."""
-    kind, fields = _MAKERS[event.type.name]
-    fact: AnyFact = kind(offset, micros(event.time), event.source, event.id, digest, *fields(event.body))
+    return fact_in(event.type.name, event.body, (offset, micros(event.time), event.source, event.id, digest))
+
+
+def fact_in(kind: str, body: Any, place: tuple[int, int, str, str, int]) -> AnyFact:
+    """The fact in an event of type ``kind`` that says ``body``; ``place`` is its offset, time, source, id and digest."""
+    make, fields = _MAKERS[kind]
+    fact: AnyFact = make(*place, *fields(body))
     return fact
 
 
@@ -263,7 +268,8 @@ def standing(facts: list[AnyFact]) -> list[AnyFact]:
     """
     gone = {fact.target for fact in facts if type(fact) is Retracted}
     kept = facts if not gone else [f for f in facts if type(f) is Retracted or (f.source, f.id) not in gone]
-    return sorted(kept, key=_place_in_time)
+    return sorted(kept, key=place_in_time)
 
 
-_place_in_time = attrgetter("time", "source", "id")
+place_in_time: Callable[[Fact], tuple[int, str, str]] = attrgetter("time", "source", "id")
+"""Where a fact stands among others: by time, ties by source, then id."""

@@ -21,9 +21,13 @@ class Order(Struct, gc=False):
     promises: Promises | None = None
     ready_at: int = 0
     assigned_at: int = 0
+    assigned_courier: str = ""
     out_at: int = 0
+    out_courier: str = ""
     first_arrived_at: int = 0
+    first_arrived_courier: str = ""
     last_arrived_at: int = 0
+    last_arrived_courier: str = ""
     door_at: int = 0
     first_failed_at: int = 0
     failed_attempts: int = 0
@@ -39,6 +43,7 @@ class Order(Struct, gc=False):
     cancelled_at: int = 0
     cancelled_by: str = ""
     closed_at: int = 0
+    closed_courier: str = ""
     returned: bool = False
     lost: bool = False
     eta: int = 0
@@ -97,7 +102,8 @@ class _Reading(Struct, gc=False):
     deliveries: list[f.Delivered] = []
     ends: list[f.Returned | f.Lost] = []
     changes: list[f.PromiseChanged] = []
-    arrivals: list[int] = []
+    arrivals: list[f.Arrived] = []
+    cancellation: f.Cancelled | None = None
 
 
 def fold(known: list[f.AnyFact]) -> Order:
@@ -111,7 +117,7 @@ def fold(known: list[f.AnyFact]) -> Order:
             order.last_event_at = fact.time
     placed = order.placed
     if placed is not None:
-        _conclude(order, placed, outcome(placed.parcels, reading.deliveries, reading.ends), reading.changes)
+        _conclude(reading, placed, outcome(placed.parcels, reading.deliveries, reading.ends))
     if reading.arrivals:
         _at_the_door(order, reading.arrivals)
     return order
@@ -130,6 +136,7 @@ def _cancelled(reading: _Reading, fact: f.Cancelled) -> None:
     order = reading.order
     if not order.cancelled_at:
         order.cancelled_at, order.cancelled_by = fact.time, fact.requested_by
+        reading.cancellation = fact
 
 
 def _ready(reading: _Reading, fact: f.Ready) -> None:
@@ -139,7 +146,8 @@ def _ready(reading: _Reading, fact: f.Ready) -> None:
 
 def _assigned(reading: _Reading, fact: f.Assigned) -> None:
     order = reading.order
-    order.assigned_at = order.assigned_at or fact.time
+    if not order.assigned_at:
+        order.assigned_at, order.assigned_courier = fact.time, fact.courier_id
     order.holders.append((fact.time, fact.courier_id))
 
 
@@ -154,7 +162,8 @@ def _departed(reading: _Reading, fact: f.Departed) -> None:
 
 def _picked_up(reading: _Reading, fact: f.PickedUp) -> None:
     order = reading.order
-    order.out_at = order.out_at or fact.time
+    if not order.out_at:
+        order.out_at, order.out_courier = fact.time, fact.courier_id
     _held(order, fact.time, fact.courier_id)
 
 
@@ -163,7 +172,7 @@ def _eta_updated(reading: _Reading, fact: f.EtaUpdated) -> None:
 
 
 def _arrived(reading: _Reading, fact: f.Arrived) -> None:
-    reading.arrivals.append(fact.time)
+    reading.arrivals.append(fact)
     _held(reading.order, fact.time, fact.courier_id)
 
 
@@ -255,18 +264,31 @@ def _tried(order: Order, fact: f.Delivered | f.AttemptFailed) -> None:
         order.first_tried_courier = fact.courier_id
 
 
-def _conclude(order: Order, placed: f.Placed, end: Outcome, changes: list[f.PromiseChanged]) -> None:
+def _conclude(reading: _Reading, placed: f.Placed, end: Outcome) -> None:
     """Delivered, cancelled, closed, and the promises, which all hang on the delivery."""
+    order = reading.order
     if end.last is not None and not (0 < order.cancelled_at < end.last.time):
         order.delivered_at = end.last.time
         order.delivered_courier = end.last.courier_id
         order.in_full = in_full(placed.lines, end.counted)
-    moments = [moment for moment in (end.ended_at, order.cancelled_at if order.cancelled else 0) if moment]
-    order.closed_at = min(moments, default=0)
-    order.promises = resolve(Promise(placed.promised_from, placed.promised_until), changes, order.delivered_at)
+    closing: f.Delivered | f.Returned | f.Lost | f.Cancelled | None = end.ended
+    cancellation = reading.cancellation
+    if (
+        cancellation is not None
+        and order.cancelled
+        and (closing is None or f.place_in_time(cancellation) < f.place_in_time(closing))
+    ):
+        closing = cancellation
+    if closing is not None:
+        order.closed_at = closing.time
+        order.closed_courier = closing.courier_id if isinstance(closing, f.Delivered) else ""
+    original = Promise(placed.promised_from, placed.promised_until)
+    order.promises = resolve(original, reading.changes, order.delivered_at)
 
 
-def _at_the_door(order: Order, arrivals: list[int]) -> None:
-    order.first_arrived_at, order.last_arrived_at = arrivals[0], arrivals[-1]
+def _at_the_door(order: Order, arrivals: list[f.Arrived]) -> None:
+    first, last = arrivals[0], arrivals[-1]
+    order.first_arrived_at, order.first_arrived_courier = first.time, first.courier_id
+    order.last_arrived_at, order.last_arrived_courier = last.time, last.courier_id
     if order.delivered_at:
-        order.door_at = max((moment for moment in arrivals if moment <= order.delivered_at), default=0)
+        order.door_at = max((fact.time for fact in arrivals if fact.time <= order.delivered_at), default=0)

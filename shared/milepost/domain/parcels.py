@@ -2,17 +2,17 @@
 
 from typing import NamedTuple
 
-from milepost.domain.facts import Delivered, Lost, Returned
+from milepost.domain.facts import Delivered, Lost, Returned, place_in_time
 
 
 class Outcome(NamedTuple):
     """``last`` delivery that completed the order (None: not complete); ``counted``, the deliveries that brought a
-    parcel first; ``ended_at``, when the last parcel was delivered, returned to its sender or lost (0: not all are).
+    parcel first; ``ended``, by which the last parcel was delivered, returned to its sender or lost (None: not all are).
     """
 
     last: Delivered | None
     counted: list[Delivered]
-    ended_at: int
+    ended: Delivered | Returned | Lost | None
 
 
 def outcome(declared: list[str], deliveries: list[Delivered], ends: list[Returned | Lost]) -> Outcome:
@@ -21,10 +21,10 @@ def outcome(declared: list[str], deliveries: list[Delivered], ends: list[Returne
     Without declared parcels there is one, and every event speaks of it. The first delivery of a parcel counts.
     """
     if not deliveries and not ends:
-        return Outcome(None, [], 0)
+        return Outcome(None, [], None)
     last: Delivered | None = None
     counted: list[Delivered] = []
-    ended_at = 0
+    ended: Delivered | Returned | Lost | None = None
     complete = closed = True
     parcels: list[str | None] = [*declared] or [None]
     for parcel in parcels:
@@ -35,14 +35,14 @@ def outcome(declared: list[str], deliveries: list[Delivered], ends: list[Returne
         else:
             if all(first is not other for other in counted):
                 counted.append(first)
-            if last is None or first.time >= last.time:
+            if last is None or place_in_time(first) > place_in_time(last):
                 last = first
-        moments = [fact.time for fact in (first, end) if fact is not None]
-        if moments:
-            ended_at = max(ended_at, min(moments))
-        else:
+        over = min((fact for fact in (first, end) if fact is not None), key=place_in_time, default=None)
+        if over is None:
             closed = False
-    return Outcome(last if complete else None, counted, ended_at if closed else 0)
+        elif ended is None or place_in_time(over) > place_in_time(ended):
+            ended = over
+    return Outcome(last if complete else None, counted, ended if closed else None)
 
 
 def _speaks_of(named: list[str] | None, parcel: str | None) -> bool:
