@@ -103,6 +103,16 @@ class Settings(BaseSettings):
     order_retention_days: int = Field(
         400, ge=1, le=36_500, description="How long orders and their events are kept after the last one came."
     )
+    quota_producer_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Bytes a second that the clients of one Kafka client id may produce to a broker, set by "
+        "`milepost topics apply`; 0 takes the quota away, unset leaves it alone.",
+    )
+    quota_consumer_bytes: int | None = Field(None, ge=0, description="The same for what it fetches.")
+    quota_request_percent: int | None = Field(
+        None, ge=0, description="The same for its share of the broker's request threads, in percent of one thread."
+    )
     consumer_group: str = Field("milepost-processor", description="Kafka consumer group of the processor.")
     flush_seconds: float = Field(
         0.5, gt=0, le=60, description="Longest time the processor holds events before it writes them."

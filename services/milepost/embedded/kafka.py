@@ -46,6 +46,16 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+queued.max.requests=100
+queued.max.request.bytes=134217728
+socket.request.max.bytes=33554432
+max.connections=500
+connections.max.idle.ms=600000
+message.max.bytes=2000000
+replica.fetch.max.bytes=2000000
+fetch.max.bytes=33554432
+quota.window.num=11
+quota.window.size.seconds=1
 """
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
+from milepost.bus import quotas
 from milepost.bus.producer import MAX_RECORD_BYTES
+from milepost.bus.quotas import QuotaError
 from milepost.contracts.topics import TOPICS, Topic
 from milepost.settings import Settings
 
@@ -62,8 +64,15 @@ def look(settings: Settings) -> list[TopicState]:
         return _look(admin, settings)
 
 
+def default_quotas(settings: Settings) -> dict[str, float]:
+    """The quotas that every client of the broker has by default, by Kafka's names. Raises ``TopicsError``."""
+    with _admin(settings) as admin:
+        return quotas.look(admin)
+
+
 def apply(settings: Settings) -> list[TopicState]:
-    """Make what is missing and correct the configuration of what is there; never the number of partitions.
+    """Make what is missing and correct the configuration of what is there; never the number of partitions. Set the
+    quotas that the settings ask for.
 
     Returns the state afterwards; safe to repeat and to run twice at once. Raises ``TopicsError``.
     """
@@ -84,6 +93,7 @@ def apply(settings: Settings) -> list[TopicState]:
             if state.exists and state.differs:
                 wanted = {name: declared for name, (_, declared) in state.differs.items()}
                 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, state.topic.name, wanted)])
+        quotas.apply(admin, settings)
         return _look(admin, settings)
 
 
@@ -135,7 +145,7 @@ def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
         raise TopicsError(f"no broker answers at {settings.kafka_servers}: {error}") from error
     try:
         yield admin
-    except (KafkaError, OSError) as error:
+    except (KafkaError, QuotaError, OSError) as error:
         raise TopicsError(f"the broker at {settings.kafka_servers}: {error}") from error
     finally:
         admin.close()

@@ -52,3 +52,17 @@ def test_without_a_broker_it_says_so(milepost: Command) -> None:
     assert done.returncode == 1
     assert "127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_quotas_are_set_where_the_settings_ask_for_them(broker: Settings, milepost: Command) -> None:
+    before = topics.default_quotas(broker)
+    milepost(broker, "topics", "apply")
+    assert topics.default_quotas(broker) == before
+    generous = broker.model_copy(update={"quota_producer_bytes": 10**9, "quota_request_percent": 500})
+    milepost(generous, "topics", "apply")
+    milepost(broker, "topics", "apply")
+    wanted = {"producer_byte_rate": 1e9, "request_percentage": 500.0}
+    assert topics.default_quotas(broker) == before | wanted
+    none = broker.model_copy(update={"quota_producer_bytes": 0, "quota_request_percent": 0})
+    milepost(none, "topics", "apply")
+    assert topics.default_quotas(broker) == {name: value for name, value in before.items() if name not in wanted}
