@@ -32,7 +32,7 @@ class Recount:
     quantiles: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def recount(store: Store, question: Question, cuts: Cuts, subjects: str = "") -> dict[Labels, Recount]:
+def recount(store: Store, question: Question, cuts: Cuts) -> dict[Labels, Recount]:
     """Every measure over the question's window by its dimensions, from the log below ``cuts``.
 
     What only costs are split by, is split for them alone.
@@ -43,17 +43,18 @@ def recount(store: Store, question: Question, cuts: Cuts, subjects: str = "") ->
     found: dict[Labels, Recount] = {}
     if any(kpi.name != COST_KPI for kpi in question.kpis):
         width = sum(name not in COST_DIMENSIONS for name in question.by)
-        for row in _rows(store, measures_select(question, cuts, subjects)):
+        for row in rows(store, measures_select(question, cuts)):
             one = found.setdefault(row[:width], Recount())
             sums, ranks = row[width : width + len(MEASURES)], row[width + len(MEASURES) :]
             one.measures.update(zip(MEASURES, sums, strict=True))
             for name, values in zip(DURATIONS, ranks, strict=True):
                 one.quantiles[name] = dict(zip(QUANTILES, values, strict=True))
     if any(kpi.name == COST_KPI for kpi in question.kpis):
-        for *labels, amount in _rows(store, costs_select(question, cuts, subjects)):
+        for *labels, amount in rows(store, costs_select(question, cuts)):
             found.setdefault(tuple(labels), Recount()).measures["cost"] = amount
     return found
 
 
-def _rows(store: Store, select: Select) -> list[tuple[Any, ...]]:
+def rows(store: Store, select: Select) -> list[tuple[Any, ...]]:
+    """The rows of ``select``."""
     return store.query(select.sql, select.parameters, _SETTINGS)

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from milepost.contracts.event import micros
 from milepost.domain.kpis import COST_DIMENSIONS
-from milepost.reading.question import Question
+from milepost.domain.measures import MEASURES as KPI_MEASURES
+from milepost.reading.question import EARLIEST, Question
 
 Cuts = Mapping[int, int]
 """Per partition, the offset below which everything is in the numbers."""
@@ -65,6 +65,9 @@ MEASURES: dict[str, tuple[str, str]] = {
 DURATIONS = tuple(name for name in MEASURES if name.endswith("_us"))
 """The measures of which quantiles are asked."""
 
+CUT_OF_ROW = "transform(partition, {partitions:Array(UInt16)}, {cuts:Array(UInt64)}, toUInt64(0))"
+END_OF_TIME_US = 1 << 62
+
 _COURIERS = """
     argMinIf(courier_id, (time, source, id), type = 'milepost.dispatch.assigned.v1') AS assigned_by,
     argMinIf(
@@ -93,13 +96,12 @@ class Select:
     parameters: Mapping[str, Any]
 
 
-def measures_select(question: Question, cuts: Cuts, subjects: str = "") -> Select:
-    """Every measure but the costs and the quantiles of every duration, by the dimensions that all KPIs have.
+def measures_select(question: Question, cuts: Cuts, by: tuple[str, ...] | None = None) -> Select:
+    """Every measure but the costs, and the quantiles of every duration.
 
-    ``subjects`` is a condition that holds for every order that may count in the window.
+    By the dimensions that all KPIs have, or by other expressions over a row of ``orders.sql`` and its ``moment``.
     """
-    by = [name for name in question.by if name not in COST_DIMENSIONS]
-    labels = [_label(name) for name in by]
+    labels = list(by) if by is not None else [_label(name) for name in question.by if name not in COST_DIMENSIONS]
     sums = [f"toInt64(sumIf({value}, moment.1 = '{at}'))" for at, value in MEASURES.values()]
     levels = ", ".join(map(str, QUANTILES.values()))
     ranks = [
@@ -108,16 +110,17 @@ def measures_select(question: Question, cuts: Cuts, subjects: str = "") -> Selec
     ]
     where, parameters = _where(question, cost=False)
     sql = (
-        f"SELECT {', '.join([*labels, *sums, *ranks])} FROM ({orders_sql(question, subjects)}) "
+        f"SELECT {', '.join([*labels, *sums, *ranks])} FROM ({orders_sql(question)}) "
         f"ARRAY JOIN counts_at AS moment WHERE {where}{_group(labels)}"
     )
-    return Select(sql, parameters | _window(question) | log_parameters(cuts, FACTS))
+    return Select(sql, parameters | _window(question) | _log(cuts, FACTS))
 
 
-def costs_select(question: Question, cuts: Cuts, subjects: str = "") -> Select:
-    """The sums of the costs, by all asked dimensions."""
+def costs_select(question: Question, cuts: Cuts, by: tuple[str, ...] | None = None) -> Select:
+    """The sums of the costs, by all asked dimensions, or by other expressions over a row of ``costs.sql``."""
     where, parameters = _where(question, cost=True)
-    by = list(question.by)
+    labels = list(question.by if by is None else by)
+    subjects = candidates(question)
     if question.used <= {"hub_id", *COST_DIMENSIONS}:
         rows, kinds = f"SELECT * FROM ({_costs_sql(subjects)})", (COST,)
     else:
@@ -126,15 +129,66 @@ def costs_select(question: Question, cuts: Cuts, subjects: str = "") -> Select:
         rows = f"{ledger} UNION ALL {statement('order_costs').format(facts=facts)}"
         kinds = (*FACTS, COST)
     sql = (
-        f"SELECT {''.join(f'{name}, ' for name in by)}toInt64(sum(amount)) FROM ({rows}) "
-        f"WHERE moment >= {{start:Int64}} AND moment < {{end:Int64}} AND {where}{_group(by)}"
+        f"SELECT {''.join(f'{label}, ' for label in labels)}toInt64(sum(amount)) FROM ({rows}) "
+        f"WHERE moment >= {{start:Int64}} AND moment < {{end:Int64}} AND {where}{_group(labels)}"
     )
-    return Select(sql, parameters | _window(question) | log_parameters(cuts, kinds))
+    return Select(sql, parameters | _window(question) | _log(cuts, kinds))
 
 
-def orders_sql(question: Question, subjects: str) -> str:
+def orders_sql(question: Question) -> str:
     """One row an order, with the moments it counts at in ``counts_at``; the courier of each only where asked for."""
-    couriers = "courier_id" in question.used
+    return _orders_sql(candidates(question), couriers="courier_id" in question.used)
+
+
+def candidates(question: Question) -> str:
+    """A condition that holds for every subject that may count in the window; "" where that is all time."""
+    return "" if question.start <= EARLIEST else f"subject IN ({statement('candidates')})"
+
+
+def suspects(question: Question) -> str:
+    """The same, and for those whose rows say that they count there."""
+    if question.start <= EARLIEST:
+        return "1"
+    return f"subject IN ({statement('candidates')} UNION DISTINCT {statement('suspects')})"
+
+
+def differences_select(question: Question, cuts: Cuts) -> Select:
+    """Orders and ledger subjects that may count in the window and whose rows say something else than their events."""
+    names = (*MEASURES, "cost")
+    order = [name for name in KPI_MEASURES if name in names]
+    measures = [f"toInt64(sumIf({MEASURES[name][1]}, moment.1 = '{MEASURES[name][0]}'))" if name in MEASURES else "0" for name in order]
+    sql = statement("order_differences").format(
+        measures=", ".join(measures),
+        orders=_orders_sql(suspects(question)),
+        costs=_costs_sql(suspects(question)),
+        cost=", ".join("toInt64(sum(amount))" if name == "cost" else "toInt64(0)" for name in order),
+        amount=", ".join("toInt64(sum(amount))" if name == "cost" else "toInt64(0)" for name in order),
+        cut=CUT_OF_ROW,
+        rows=suspects(question),
+    )
+    all_time = {"start": 1, "end": END_OF_TIME_US, "width": len(order)}
+    return Select(sql, _window(question) | all_time | _log(cuts, (*FACTS, COST)))
+
+
+def counting_select(question: Question, cuts: Cuts, names: list[str], minutes: list[int], most: int) -> Select:
+    """How many subjects count for the measures ``names`` in ``minutes``, and the first ``most`` of them."""
+    where, parameters = _where(question, cost=False)
+    places = sorted({MEASURES[name][0] for name in names if name in MEASURES})
+    parts = [
+        f"SELECT subject FROM ({orders_sql(question)}) ARRAY JOIN counts_at AS moment WHERE {where} "
+        "AND moment.1 IN {places:Array(String)} AND intDiv(moment.2, 60000000) IN {minutes:Array(Int64)}"
+    ]
+    if "cost" in names:
+        parts.append(
+            f"SELECT subject FROM ({_costs_sql(candidates(question))}) "
+            "WHERE intDiv(moment, 60000000) IN {minutes:Array(Int64)}"
+        )
+    sql = f"SELECT uniqExact(subject), arraySlice(arraySort(groupUniqArray(subject)), 1, {most}) FROM ({' UNION ALL '.join(parts)})"
+    more = {"places": places, "minutes": minutes}
+    return Select(sql, parameters | more | _window(question) | _log(cuts, (*FACTS, COST)))
+
+
+def _orders_sql(subjects: str, *, couriers: bool = False) -> str:
     courier = "courier_at(m.2, m.3)" if couriers else "''"
     return statement("orders").format(facts=facts_sql(subjects, couriers=couriers), courier=courier)
 
@@ -153,14 +207,8 @@ def log_sql(subjects: str) -> str:
     return statement("log").format(subjects=f" AND {subjects}" if subjects else "")
 
 
-def log_parameters(cuts: Cuts, types: tuple[str, ...]) -> dict[str, Any]:
-    """What the log takes: how far it is read, and which types."""
+def _log(cuts: Cuts, types: tuple[str, ...]) -> dict[str, Any]:
     return {"partitions": list(cuts), "cuts": list(cuts.values()), "types": list(types)}
-
-
-def moments(start: datetime, end: datetime) -> dict[str, int]:
-    """A window as parameters."""
-    return {"start": micros(start), "end": micros(end)}
 
 
 def _costs_sql(subjects: str) -> str:
@@ -185,7 +233,8 @@ def _where(question: Question, *, cost: bool) -> tuple[str, dict[str, Any]]:
 
 
 def _window(question: Question) -> dict[str, int]:
-    return moments(question.start, question.end)
+    start, end = micros(question.start), micros(question.end)
+    return {"start": start, "end": end, "since": start, "until": end}
 
 
 @cache
