@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from milepost.edge.problems import problem
 
@@ -59,6 +59,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _awaited = ""
     """What the timer waits for: a head, or the rest of an answered body."""
     _unread_timer: asyncio.TimerHandle | None = None
+    _answering: RequestResponseCycle | None = None
     _head_bytes = 0
     _in_message = False
 
@@ -143,6 +144,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._stop_unread_timer()
         super().connection_lost(exc)
+        # uvicorn tells only the request read last; the one being answered would write to a closed connection.
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _answered(self) -> bool:
         """Whether no request waits for its answer."""
