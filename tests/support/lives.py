@@ -5,11 +5,13 @@ meet: equal times, deadlines hit exactly, retractions that find their target, co
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from milepost.bus.partitions import partition_of
@@ -57,6 +59,15 @@ KINDS = [
     "event.retracted",
     "order.promise_changed",
 ]
+
+
+def examples(count: int) -> settings:
+    """Settings of a property test: ``count`` examples, or as many as ``MILEPOST_TEST_EXAMPLES`` says."""
+    return settings(
+        max_examples=int(os.environ.get("MILEPOST_TEST_EXAMPLES", count)),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 class Choices:
