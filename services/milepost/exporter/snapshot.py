@@ -15,7 +15,7 @@ from milepost.reading.sums import Sums
 from milepost.reading.windows import COST_WINDOWS, window_sums, windows
 from milepost.store.client import Store
 
-_STORED_DEAD_LETTERS = "SELECT reason, count() FROM dead_letters_store FINAL GROUP BY reason"
+_STORED_DEAD_LETTERS = "SELECT reason, countIf(state = 'open') FROM dead_letters_store FINAL GROUP BY reason"
 
 
 @dataclass(frozen=True)

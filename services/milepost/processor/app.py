@@ -8,28 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from milepost.contracts import topics
 from milepost.processor.engine import Engine
 from milepost.processor.intake import Rejected
+from milepost.processor.letters import dead_letter_message
 from milepost.processor.liveness import Liveness, StalledError
-from milepost.processor.patience import PATIENCE
+from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.report import Report
 from milepost.processor.sink import Sink
-from milepost.processor.transport import Chunk, ChunkTransport, Offsets
+from milepost.processor.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
 from milepost.settings import Service, Settings
 from milepost.store.client import Store
+from milepost.store.offset_bases import offset_bases
 
 log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 5_000
 CHUNKS_WAITING = 8
 WATCH_SECONDS = 5.0
-KEPT_BYTES = 900_000
-"""Longest value of a message on the dead letters topic; the table has all of it."""
-KEPT_KEY_BYTES = 1_000
+PAUSES_SECONDS = 1.0
+ENDS_SECONDS = 5.0
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -78,16 +78,15 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         sent = [await dead_letters.send(**dead_letter_message(one)) for one in rejected]
         await asyncio.gather(*sent)
 
-    def end_offset(number: int) -> int | None:
-        return app.consumer.highwater(TP(topics.LIFECYCLE.name, number))
+    feed = ConsumerFeed(app)
+    sink = Sink(store, publish_dead_letters)
+    engine = Engine(settings, store, sink, report, feed.end_offset, feed.partition_count, feed)
+    liveness = Liveness(engine, settings.stall_seconds)
 
-    def partition_count() -> int | None:
-        return app.consumer.topic_partitions(topics.LIFECYCLE.name)
+    async def bases() -> dict[int, int]:
+        return await patiently(offset_bases, store)
 
-    engine = Engine(settings, store, Sink(store, publish_dead_letters), report, end_offset, partition_count)
-    liveness = Liveness(engine)
-
-    offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation)
+    offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation, bases, lambda: engine.paused)
     app.transport = ChunkTransport(app.conf.broker, app, offsets)
 
     @app.agent(app.topic(topics.LIFECYCLE.name, schema=ChunkSchema()))
@@ -95,7 +94,7 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         async for event in chunks.noack().events():
             chunk: Chunk = event.value
             try:
-                await engine.apply(chunk.partition, chunk.records, chunk.generation)
+                await engine.apply(chunk.partition, chunk.records, chunk.generation, chunk.reading)
             except Exception as error:
                 # Faust would restart the agent behind the chunk, which would then be lost: end the worker instead.
                 await app.crash(error)
@@ -108,9 +107,23 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
             await engine.run()
 
         @faust.Service.task
+        async def _look_at_pauses(self) -> None:
+            while not self.should_stop:
+                await self.sleep(PAUSES_SECONDS)
+                await engine.look_at_pauses()
+
+        @faust.Service.task
+        async def _ask_ends(self) -> None:
+            while not self.should_stop:
+                await self.sleep(ENDS_SECONDS)
+                if not app.rebalancing:
+                    await feed.ask_ends()
+
+        @faust.Service.task
         async def _watch(self) -> None:
             while not self.should_stop:
-                await self.sleep(WATCH_SECONDS)
+                liveness.arm()
+                await self.sleep(min(WATCH_SECONDS, settings.stall_seconds / 4))
                 fault = liveness.fault()
                 if fault:
                     raise StalledError(fault)
@@ -123,31 +136,11 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
     async def shut_down(_app: Any, /, *_: Any, **__: Any) -> None:
         await engine.release(app.consumer.commit)
 
-    _add_pages(app, report, liveness)
+    _add_pages(app, report, liveness, engine)
     return app
 
 
-def dead_letter_message(rejected: Rejected) -> dict[str, Any]:
-    """The message of a rejected record: its bytes as they came, reason and origin in the headers.
-
-    A broker counts compressed bytes, so a record may be larger than a message can be: then its beginning, and the
-    header ``truncated`` says how many bytes it had.
-    """
-    record = rejected.record
-    value = record.value or b""
-    headers = {
-        "reason": rejected.reason.encode(),
-        "detail": rejected.detail.encode(),
-        "topic": record.topic.encode(),
-        "partition": str(record.partition).encode(),
-        "offset": str(record.offset).encode(),
-    }
-    if len(value) > KEPT_BYTES:
-        headers["truncated"] = str(len(value)).encode()
-    return {"key": (record.key or b"")[:KEPT_KEY_BYTES], "value": value[:KEPT_BYTES], "headers": headers}
-
-
-def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:
+def _add_pages(app: faust.App, report: Report, liveness: Liveness, engine: Engine) -> None:
     @app.page("/healthz")
     async def healthz(web: Any, request: Any) -> Any:
         fault = liveness.fault()
@@ -160,6 +153,11 @@ def _add_pages(app: faust.App, report: Report, liveness: Liveness) -> None:
             missing.append("no partitions assigned yet")
         if PATIENCE.failures:
             missing.append(f"the store is away: {PATIENCE.last_failure}")
+        missing += [
+            f"partition {number} waits before offset {pause.offset} ({pause.reason}): mend what is wrong, then "
+            f"`milepost dead-letters resume --partition {number}`"
+            for number, pause in sorted(engine.paused.items())
+        ]
         return web.json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
 
     @app.page("/metrics")

@@ -8,14 +8,19 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from milepost.processor.flush import build
-from milepost.processor.intake import Record, take
+from milepost.processor.intake import Record, failed, take
 from milepost.processor.loading import Loader
 from milepost.processor.partition import Batch, Partition, Pending
+from milepost.processor.patience import PATIENCE
+from milepost.processor.pauses import Feed, NoFeed, Pauses
 from milepost.processor.recovery import recover
 from milepost.processor.report import Report
 from milepost.processor.sink import Sink
+from milepost.processor.upkeep import Upkeep
 from milepost.settings import Settings
 from milepost.store.client import Store
+from milepost.store.errors import SchemaMissingError, SinkRefusedError
+from milepost.store.pauses import Pause
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +30,20 @@ CATCHING_UP_SECONDS = 4.0
 PROGRESS_SECONDS = 1.0
 ACCOUNTS_KEPT = 5_000
 """Ledger accounts of a partition in memory."""
+SHARE_IN_HAND = 2.0
+"""Of a full flush: records taken in before the partitions have to wait."""
+SHARE_WHILE_AWAY = 0.25
+"""The same while the store is away: what waits on the topic needs no memory here."""
 RELEASE_SECONDS = 20.0
 """Longest time a partition being taken away is held up by its last flush."""
+
+
+class RefusedFlushError(SinkRefusedError):
+    """The store refuses a flush of the partitions ``reached``, which goes up to these offsets: step back, try apart."""
+
+    def __init__(self, reached: dict[int, int], words: str) -> None:
+        super().__init__(words)
+        self.reached = reached
 
 
 class Engine:
@@ -40,6 +57,7 @@ class Engine:
         report: Report,
         end_offset: Callable[[int], int | None],
         partition_count: Callable[[], int | None] = lambda: None,
+        feed: Feed | None = None,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
@@ -50,6 +68,11 @@ class Engine:
         self._report = report
         self._end_offset = end_offset
         self._partition_count = partition_count
+        self._feed = feed or NoFeed()
+        self._pauses = Pauses(settings, store, self._feed)
+        self._suspects: dict[int, int] = {}
+        """Partitions of a flush that the store refused, and the offset each must get past by itself."""
+        self.upkeep = Upkeep(settings, store, sink.insert)
         self._flushing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
@@ -66,6 +89,11 @@ class Engine:
         """Per partition, the offset up to which everything is stored: what may be committed."""
         return {number: partition.cut for number, partition in self.partitions.items()}
 
+    @property
+    def paused(self) -> dict[int, Pause]:
+        """The partitions that wait for an answer, and why."""
+        return {number: one.pause for number, one in self.partitions.items() if one.pause is not None}
+
     def lag(self) -> dict[int, int]:
         """Per partition, records on the topic that are not stored yet."""
         return {
@@ -78,11 +106,13 @@ class Engine:
         """Take exactly these partitions in hand; returns where to read each from, its cut in the store."""
         started = time.monotonic()
         numbers = sorted(numbers)
-        recovered = await asyncio.gather(*(recover(self._store, number) for number in numbers))
-        for partition in recovered:
-            partition.siblings = self._partition_count()
+        recovered = await recover(self._store, numbers, self._partition_count())
+        await self._pauses.adopt(recovered)
         self.generation += 1
+        self._suspects.clear()
         self.partitions = {partition.number: partition for partition in recovered}
+        self._report.assigned(numbers)
+        self._report.paused(numbers, self.paused)
         self._report.recovered(len(numbers), time.monotonic() - started)
         return self.cuts
 
@@ -95,18 +125,22 @@ class Engine:
                     await commit()
         except TimeoutError:
             log.warning("could not write all before letting the partitions go; the next owner reads on from the cut")
+        except RefusedFlushError as error:
+            log.warning("the store refuses the last flush (%s); the next owner reads on from the cut", error)
         finally:
             if self._writing is not None:
                 self._writing.cancel()
                 self._writing = None
             self.generation += 1
             self.partitions = {}
+            self._report.assigned(())
             self._room.set()
 
-    async def apply(self, number: int, records: Sequence[Record], generation: int) -> None:
+    async def apply(self, number: int, records: Sequence[Record], generation: int, reading: int = 0) -> None:
         """Take in records of one partition, in order of offset; waits while too much is in hand.
 
-        Records of an earlier assignment (``generation``), or already taken in, are passed over.
+        Records of an earlier assignment (``generation``) or ``reading`` of the partition, of one that waits, and those
+        already taken in, are passed over.
         """
         currency = self._settings.currency
         for start in range(0, len(records), YIELD_EVERY):
@@ -114,10 +148,21 @@ class Engine:
             partition = self.partitions.get(number)
             if partition is None or generation != self.generation:
                 return
+            if partition.pause is not None or reading != partition.reading:
+                return
             pending = partition.gathering
+            rejected = len(pending.rejected)
             for record in records[start : start + YIELD_EVERY]:
                 if record.offset >= pending.next_offset:
-                    pending.add(take(record, currency))
+                    try:
+                        taken = take(record, currency)
+                    except MemoryError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the record is kept with it
+                        taken = failed(record, error)
+                    pending.add(taken)
+            if len(pending.rejected) > rejected:
+                self._pauses.count(partition, pending.rejected[rejected:])
             self._watch_level()
             await asyncio.sleep(0)
 
@@ -125,22 +170,42 @@ class Engine:
         pending = self.pending
         if pending >= self._settings.flush_events:
             self._full.set()
-        if pending >= 2 * self._settings.flush_events:
+        most = self._settings.flush_events * (SHARE_WHILE_AWAY if PATIENCE.failures else SHARE_IN_HAND)
+        if pending >= most:
             self._room.clear()
 
     async def run(self) -> None:
         """Flush whenever enough has come or waited long enough, and say how far we are; until cancelled."""
         told = 0.0
         while True:
-            await self._wait_for_fill()
-            async with self._flushing:
-                if self.pending:
-                    await self._flush_some()
-                elif self._writing is not None and self._writing.done():
-                    await self._written()
+            if not self.upkeep.busy:
+                await self._wait_for_fill()
+            try:
+                async with self._flushing:
+                    if self.pending:
+                        await self._flush_some()
+                    elif self._writing is not None and self._writing.done():
+                        await self._written()
+                await self.maintain()
+            except RefusedFlushError as error:
+                await self._step_back(error)
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
+
+    async def look_at_pauses(self) -> None:
+        """Keep which partitions wait, and let those that were answered go on."""
+        await self._pauses.look(self.partitions.values())
+        self._report.paused(self.partitions, self.paused)
+
+    async def maintain(self) -> None:
+        """Go on for a moment with a rebuild or with what retention takes, where either is wanted."""
+        async with self._flushing:
+            if await self.upkeep.wanted(self.partitions):
+                await self._written()
+                await self.upkeep.turn()
+                for partition in self.partitions.values():
+                    self._evict(partition)
 
     async def _wait_for_fill(self) -> None:
         """Wait until a flush is full or its first records are old enough.
@@ -158,12 +223,12 @@ class Engine:
         ahead = [
             end - partition.position
             for number, partition in self.partitions.items()
-            if (end := self._end_offset(number)) is not None
+            if partition.pause is None and (end := self._end_offset(number)) is not None
         ]
         return sum(ahead) > self._settings.flush_events
 
     async def flush(self) -> None:
-        """Write everything taken in so far; returns once it is stored."""
+        """Write everything taken in so far; returns once it is stored. Raises ``RefusedFlushError``."""
         async with self._flushing:
             while self.pending:
                 await self._flush_some()
@@ -171,26 +236,54 @@ class Engine:
 
     async def _flush_some(self) -> None:
         """One flush: a segment of every partition that has any. It is built while the one before is being written."""
-        taken = [(one, one.take_pending()) for one in self.partitions.values() if one.pending]
+        taken = [(one, one.take_pending()) for one in self._due()]
         self._full.clear()
         self._room.set()
         self._watch_level()
         started = time.monotonic()
         batch = Batch()
         for partition, pending in taken:
-            await build(partition, pending, self._loader, batch)
+            await self._build(partition, pending, batch)
         built = time.monotonic()
         await self._written()
         for partition, _ in taken:
             self._evict(partition)
         self._writing = asyncio.create_task(self._write(taken, batch, started, built - started))
 
+    def _due(self) -> list[Partition]:
+        """The partitions of the next flush: all that have something; while the store refuses, one suspect by itself."""
+        due = [partition for partition in self.partitions.values() if partition.pending]
+        return [partition for partition in due if partition.number in self._suspects][:1] or due
+
+    async def _build(self, partition: Partition, pending: Pending, batch: Batch) -> None:
+        known = len(batch.rejected)
+        try:
+            await build(partition, pending, self._loader, batch)
+        except SchemaMissingError:
+            raise
+        except SinkRefusedError as error:
+            raise RefusedFlushError({partition.number: pending.next_offset}, str(error)) from error
+        if len(batch.rejected) > known:
+            counted = set(map(id, pending.rejected))
+            late = [one for one in batch.rejected[known:] if id(one) not in counted]
+            if late and self._pauses.count(partition, late):
+                partition.drop_pending()
+            partition.failures.forget(pending.first_offset)
+
     async def _write(
         self, taken: list[tuple[Partition, Pending]], batch: Batch, started: float, build_seconds: float
     ) -> None:
-        await self._sink.write(batch)
+        try:
+            await self._sink.write(batch)
+        except SchemaMissingError:
+            raise
+        except SinkRefusedError as error:
+            reached = {partition.number: pending.next_offset for partition, pending in taken}
+            raise RefusedFlushError(reached, str(error)) from error
         for partition, pending in taken:
             partition.cut = pending.next_offset
+            if partition.cut >= self._suspects.get(partition.number, partition.cut + 1):
+                del self._suspects[partition.number]
             partition.appended = pending.appended
             partition.event_time = max(partition.event_time, pending.event_time)
         self._report.flushed(batch, build_seconds, time.monotonic() - started)
@@ -200,6 +293,40 @@ class Engine:
         if self._writing is not None:
             writing, self._writing = self._writing, None
             await writing
+
+    async def _step_back(self, refused: RefusedFlushError) -> None:
+        """Go on after a flush that the store refuses: memory is ahead of it, so everything is recovered from the cuts.
+
+        A partition that was refused by itself waits; where there were several, each is tried by itself.
+        """
+        async with self._flushing:
+            log.error("the store refuses a flush of partitions %s: %s", sorted(refused.reached), refused)
+            reached, words = dict(refused.reached), str(refused)
+            try:
+                await self._written()
+            except RefusedFlushError as error:
+                reached |= error.reached
+            generation, numbers = self.generation, sorted(self.partitions)
+            recovered = await recover(self._store, numbers, self._partition_count())
+            if generation != self.generation:
+                return
+            self.generation += 1
+            for partition in recovered:
+                before = self.partitions[partition.number]
+                partition.pause, partition.failures = before.pause, before.failures
+                partition.reading = before.reading + 1
+                self.partitions[partition.number] = partition
+            if len(reached) == 1:
+                for number in reached:
+                    self._suspects.pop(number, None)
+                    self._pauses.stop(self.partitions[number], f"the store refuses: {words}")
+            else:
+                self._suspects |= reached
+            self._full.clear()
+            self._room.set()
+            for partition in recovered:
+                if partition.pause is None:
+                    await self._feed.read_on(partition.number, partition.cut, partition.reading)
 
     def _evict(self, partition: Partition) -> None:
         """Forget what was longest untouched. Nothing that the flush just built touched, for it is not stored yet."""

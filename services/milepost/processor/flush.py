@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey, Contributions, contributions, cost_contributions, totals
@@ -10,7 +11,9 @@ from milepost.processor.cells import CUT, Cell
 from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.loading import Loader
-from milepost.processor.partition import Batch, Partition, Pending
+from milepost.processor.orders import GONE
+from milepost.processor.partition import Batch, Difference, Partition, Pending
+from milepost.processor.poison import one_by_one
 from milepost.processor.rows import ledger_row, order_row
 
 YIELD_EVERY = 100
@@ -18,10 +21,9 @@ YIELD_EVERY = 100
 
 NO_CELL: CellKey = (0, "", "", "", "", "", "", "")
 
-Difference = tuple[Contributions, Contributions]
-
 CONFLICT = "conflict"
 MISPLACED = "misplaced"
+EXPIRED = "expired"
 
 
 async def build(partition: Partition, pending: Pending, loader: Loader, batch: Batch) -> None:
@@ -40,23 +42,33 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
 
     differences: list[Difference] = []
     for number, (subject, events) in enumerate(pending.orders.items()):
-        difference = _apply_to_order(partition, subject, events, batch)
-        if difference is not None:
-            differences.append(difference)
+        mark = batch.mark()
+        try:
+            differences += _apply_to_order(partition, subject, events, batch)
+        except Exception as error:  # noqa: BLE001 - what one order cannot bear must not hold up all others
+            batch.back_to(mark, error)
+            differences += one_by_one(events, batch, partial(_apply_to_order, partition, subject))
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
     for subject, events in pending.ledger.items():
-        account = partition.accounts.get(subject) or Account()
-        partition.accounts.put(subject, account)
-        differences.extend(_apply_to_account(partition, subject, account, events, batch))
+        mark = batch.mark()
+        try:
+            differences += _apply_to_account(partition, subject, events, batch)
+        except Exception as error:  # noqa: BLE001 - as above
+            batch.back_to(mark, error)
+            _restore(partition, subject, events)
+            apply, undo = partial(_apply_to_account, partition, subject), partial(_restore, partition, subject)
+            differences += one_by_one(events, batch, apply, undo)
     for trial in pending.trials:
         batch.accept(trial)
 
-    keys = {key for before, after in differences for key in (*before, *after)}
+    keys = {key for _, before, after in differences for key in (*before, *after)}
     stretches = partition.cells.missing(keys)
     partition.cells.load(stretches, await loader.cells(partition, stretches))
-    for number, (before, after) in enumerate(differences):
-        partition.cells.replace(before, after)
+    for number, difference in enumerate(differences):
+        partition.cells.replace(*difference[1:])
+        if partition.watcher is not None:
+            partition.watcher(difference)
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
     reached = pending.next_offset
@@ -71,11 +83,14 @@ def cut_row(partition: int, reached: int) -> tuple[object, ...]:
     return Cell().row(CUT, NO_CELL, partition, reached)
 
 
-def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> Difference | None:
+def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> list[Difference]:
     stored = partition.orders.get(subject)
     if stored is None and not partition.owns(subject):
         _misplaced(events, batch)
-        return None
+        return []
+    if stored == GONE:
+        _expired(events, batch)
+        return []
     known = f.decode(stored) if stored else []
     digests = {(fact.source, fact.id): fact.digest for fact in known}
     fresh: list[f.AnyFact] = []
@@ -89,43 +104,54 @@ def _apply_to_order(partition: Partition, subject: str, events: list[Taken], bat
         else:
             _repeated(taken, fact.digest == digest, batch)
     if not fresh:
-        return None
+        return []
     before = contributions(fold(known)) if known else {}
     known += fresh
     order = fold(known)
     after = contributions(order)
     facts = f.encode(known)
-    partition.orders.put(subject, facts)
     version = fresh[-1].offset + 1
     batch.orders.append(order_row(subject, partition.number, version, order, totals(after), len(known), facts))
-    return before, after
+    partition.orders.put(subject, facts)
+    return [(subject, before, after)]
 
 
-def _apply_to_account(
-    partition: Partition, subject: str, account: Account, events: list[Taken], batch: Batch
-) -> Iterator[Difference]:
+def _apply_to_account(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> list[Difference]:
+    account = partition.accounts.get(subject) or Account()
+    partition.accounts.put(subject, account)
     touched: dict[str, Contributions] = {}
-    version = 0
+    versions: dict[str, int] = {}
     if not partition.owns(subject):
         _misplaced([taken for taken in events if not taken.in_orders], batch)
-        return
+        return []
+    if partition.orders.get(subject) == GONE:
+        events = [taken for taken in events if not taken.in_orders]
     for taken, fact in _facts(events):
         digest = account.digest_of(fact.identity)
         if digest is not None:
             if not taken.in_orders:
                 _repeated(taken, fact.digest == digest, batch)
             continue
-        version = fact.offset + 1
         for cost_id in account.costs_touched_by(fact):
+            versions[cost_id] = fact.offset + 1
             touched.setdefault(cost_id, cost_contributions(account.current(cost_id)) if cost_id else {})
         account.add(fact)
         if not taken.in_orders:
             batch.accept(taken)
+    differences: list[Difference] = []
     for cost_id, before in touched.items():
         current = account.current(cost_id) if cost_id else None
         facts = f.encode(account.facts(cost_id))
-        batch.ledger.append(ledger_row(subject, cost_id, partition.number, version, current, facts))
-        yield before, cost_contributions(current)
+        batch.ledger.append(ledger_row(subject, cost_id, partition.number, versions[cost_id], current, facts))
+        differences.append((subject, before, cost_contributions(current)))
+    return differences
+
+
+def _restore(partition: Partition, subject: str, events: list[Taken]) -> None:
+    """Take back what a failed attempt has put into the account of ``subject``."""
+    spoiled = partition.accounts.get(subject)
+    if spoiled is not None:
+        partition.accounts.put(subject, spoiled.before(events[0].record.offset))
 
 
 def _misplaced(events: list[Taken], batch: Batch) -> None:
@@ -133,6 +159,13 @@ def _misplaced(events: list[Taken], batch: Batch) -> None:
     for taken in events:
         detail = "lies in another partition than its subject's; produce with key = subject and Kafka's own partitioner"
         batch.rejected.append(Rejected(taken.record, MISPLACED, detail, *taken.event_row[:3]))
+
+
+def _expired(events: list[Taken], batch: Batch) -> None:
+    """What comes for an order that has left: its minutes are frozen, and nothing is known of it any more."""
+    for taken in events:
+        detail = "its order has expired (MILEPOST_ORDER_RETENTION_DAYS); what it counted for stays as it is"
+        batch.rejected.append(Rejected(taken.record, EXPIRED, detail, *taken.event_row[:3]))
 
 
 def _facts(events: list[Taken]) -> Iterator[tuple[Taken, f.AnyFact]]:

@@ -1,5 +1,6 @@
 """From a record's bytes to what is kept of it: a fact and a row of the log, or the reason it cannot be used."""
 
+import traceback
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -12,6 +13,10 @@ from milepost.contracts import catalogue
 from milepost.contracts.event import Event, InvalidEventError, decode, micros
 from milepost.contracts.fields import AMOUNT_SCALE
 from milepost.domain.facts import AnyFact, fact_of
+
+FAILED = "failed"
+"""The reason of a record that can be read, but makes us fail: the fault is ours."""
+_FRAMES = 4
 
 PRECEDENCE_OF_FIRST = 1 << 62
 """The first copy in the log wins: a row's precedence falls from here with its offset."""
@@ -122,9 +127,21 @@ def take(record: Record, currency: str) -> Taken | Rejected:
         data,
     )
     fact = None if event.testmode else fact_of(event, record.offset, digest)
-    in_ledger = kind == _RETRACTED or (kind == _COST and body.order_id is None)
-    in_orders = kind == _RETRACTED or not in_ledger
+    in_orders, in_ledger = belongs(kind, body)
     return Taken(event.subject, fact, kind, in_orders, in_ledger, event_row, personal_row, record)
+
+
+def failed(record: Record, error: Exception, identity: tuple[str, str, str] | None = None) -> Rejected:
+    """A record that made us fail: ``error`` with the end of its traceback, for whoever mends it."""
+    told = "".join(traceback.format_exception(error, limit=-_FRAMES)).strip()
+    detail = f"{type(error).__name__}: {error}"[:500] + "\n" + told[-1_500:]
+    return Rejected(record, FAILED, detail, *(identity or _claimed_identity(record.value or b"")))
+
+
+def belongs(kind: str, body: Any) -> tuple[bool, bool]:
+    """Whether an event belongs to an order, and whether to the ledger; a retraction may speak of either."""
+    in_ledger = kind == _RETRACTED or (kind == _COST and body.order_id is None)
+    return kind == _RETRACTED or not in_ledger, in_ledger
 
 
 @lru_cache(maxsize=1024)

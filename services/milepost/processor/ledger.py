@@ -33,6 +33,15 @@ class Account:
         self._cost_of[fact.identity] = cost_id
         self._by_cost.setdefault(cost_id, []).append(fact)
 
+    def before(self, offset: int) -> "Account":
+        """The account as it was before the record at ``offset``."""
+        earlier = Account()
+        for facts in self._by_cost.values():
+            for fact in facts:
+                if fact.offset < offset:
+                    earlier.add(fact)
+        return earlier
+
     def cost_ids(self) -> list[str]:
         """Every cost the account has heard of."""
         return [cost_id for cost_id in self._by_cost if cost_id]

@@ -1,11 +1,10 @@
-"""Whether a worker is alive: its offsets move while there is lag."""
+"""Whether a worker is alive: the offsets of each of its partitions move while it lags, and its event loop turns."""
 
+import faulthandler
 import time
 
 from milepost.processor.engine import Engine
 from milepost.processor.patience import PATIENCE
-
-STUCK_AFTER_SECONDS = 60.0
 
 
 class StalledError(RuntimeError):
@@ -13,12 +12,16 @@ class StalledError(RuntimeError):
 
 
 class Liveness:
-    """Watches an engine's cuts. A store that is away is no stall: the worker waits, and says so in its readiness."""
+    """Watches an engine's cuts, each by itself: one that is stuck is seen among others that move.
 
-    def __init__(self, engine: Engine) -> None:
+    A store that is away is no stall, the worker waits and says so in its readiness; nor is a partition that waits for
+    an answer.
+    """
+
+    def __init__(self, engine: Engine, stall_seconds: float) -> None:
         self._engine = engine
-        self._seen: dict[int, int] = {}
-        self._moved_at = time.monotonic()
+        self._longest = stall_seconds
+        self._moved: dict[int, tuple[int, float]] = {}
 
     @property
     def assigned(self) -> bool:
@@ -27,10 +30,23 @@ class Liveness:
 
     def fault(self) -> str | None:
         """Why the worker should be ended, None while it lives."""
-        cuts = dict(self._engine.cuts)
-        if cuts != self._seen or PATIENCE.failures or not any(self._engine.lag().values()):
-            self._seen = cuts
-            self._moved_at = time.monotonic()
+        now = time.monotonic()
+        lag, paused = self._engine.lag(), self._engine.paused
+        moved: dict[int, tuple[int, float]] = {}
+        for number, cut in self._engine.cuts.items():
+            seen = self._moved.get(number)
+            excused = PATIENCE.failures or not lag.get(number) or number in paused
+            moved[number] = seen if seen is not None and seen[0] == cut and not excused else (cut, now)
+        self._moved = moved
+        still = {number: now - since for number, (_, since) in moved.items() if now - since > self._longest}
+        if not still:
             return None
-        still = time.monotonic() - self._moved_at
-        return f"offsets have not moved for {still:.0f} s while there is lag" if still > STUCK_AFTER_SECONDS else None
+        told = ", ".join(f"{number} for {seconds:.0f} s" for number, seconds in sorted(still.items()))
+        return f"offsets have not moved while there is lag: partition {told}"
+
+    def arm(self) -> None:
+        """End the process, with the stack of every thread, unless this is called again in time.
+
+        Called from the event loop, it sees a loop that is blocked, and a stop that does not end.
+        """
+        faulthandler.dump_traceback_later(self._longest, exit=True)

@@ -1,15 +1,24 @@
 """A partition in the hands of this worker: its state, and what has arrived since the last flush."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from milepost.bus.partitions import partition_of
+from milepost.domain.contributions import Contributions
 from milepost.processor.cells import Cells
+from milepost.processor.failures import Failures
 from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
 from milepost.processor.recent import Recent
+from milepost.store.pauses import Pause
+
+Difference = tuple[str, Contributions, Contributions]
+"""A subject, and what it, or one of its costs, counted for before and counts for now."""
+
+Mark = tuple[int, int, int, int, int, int]
 
 SEGMENT_RECORDS = 30_000
 """Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
@@ -27,6 +36,10 @@ class Pending:
     records: int = 0
     appended: int = 0
     event_time: int = 0
+    first_offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.first_offset = self.next_offset
 
     def add(self, taken: Taken | Rejected) -> None:
         """Keep one record's outcome."""
@@ -63,6 +76,13 @@ class Partition:
     appended: int = 0
     event_time: int = 0
     siblings: int | None = None
+    pause: Pause | None = None
+    """Why nothing more is taken in until somebody answers."""
+    failures: Failures = field(default_factory=Failures)
+    reading: int = 0
+    """Counts how often it was read on from an earlier place: what was fetched before is passed over."""
+    watcher: Callable[[Difference], None] | None = None
+    """Told of every difference a flush makes, while a rebuild goes on."""
 
     def __post_init__(self) -> None:
         self.segments.append(Pending(self.cut))
@@ -90,6 +110,12 @@ class Partition:
         """Whether records of ``subject`` belong into this partition."""
         return self.siblings is None or partition_of(subject.encode(), self.siblings) == self.number
 
+    def drop_pending(self) -> None:
+        """Forget what has arrived and is in no flush yet: it is on the topic."""
+        start = self.segments[0].first_offset
+        self.segments.clear()
+        self.segments.append(Pending(start))
+
     def take_pending(self) -> Pending:
         """The first segment of what has arrived, for a flush."""
         first = self.segments.popleft()
@@ -110,6 +136,26 @@ class Batch:
     rejected: list[Rejected] = field(default_factory=list)
     repeats: int = 0
     records: int = 0
+
+    def mark(self) -> Mark:
+        """Where the rows of all tables that one subject may add to end now."""
+        return (
+            len(self.events),
+            len(self.personal),
+            len(self.orders),
+            len(self.ledger),
+            len(self.rejected),
+            self.repeats,
+        )
+
+    def back_to(self, mark: Mark, error: Exception) -> None:
+        """Take back what was added since ``mark``, because of ``error``; raises it where no subject is to blame."""
+        if isinstance(error, MemoryError):
+            raise error
+        for rows, length in zip((self.events, self.personal, self.orders, self.ledger), mark, strict=False):
+            del rows[length:]
+        del self.rejected[mark[4] :]
+        self.repeats = mark[5]
 
     def accept(self, taken: Taken) -> None:
         """Add an event to the log."""

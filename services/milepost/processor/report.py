@@ -1,5 +1,6 @@
 """What a processor worker tells of itself: its metrics."""
 
+from collections.abc import Container, Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -8,7 +9,7 @@ from milepost import metrics
 from milepost.processor.partition import Batch
 from milepost.processor.patience import PATIENCE
 
-_REASONS = ("not_json", "invalid", "unknown_type", "conflict", "misplaced")
+_REASONS = ("not_json", "invalid", "unknown_type", "conflict", "misplaced", "expired", "failed")
 
 
 class Report:
@@ -21,6 +22,7 @@ class Report:
         self._conflicts = metrics.IDENTITY_CONFLICTS.counter(self.registry)
         self._dead_letters = metrics.DEAD_LETTERS.counter(self.registry)
         self._lag = metrics.PROCESSOR_LAG.gauge(self.registry)
+        self._paused = metrics.PARTITION_PAUSED.gauge(self.registry)
         self._watermark_age = metrics.PROCESSOR_WATERMARK_AGE.gauge(self.registry)
         self._build = metrics.FLUSH_BUILD_SECONDS.histogram(self.registry)
         self._flush = metrics.FLUSH_SECONDS.histogram(self.registry)
@@ -41,6 +43,18 @@ class Report:
                 self._conflicts.inc()
         self._build.observe(build_seconds)
         self._flush.observe(seconds)
+
+    def assigned(self, numbers: Iterable[int]) -> None:
+        """These partitions are in hand now, and no others: of those nothing is said any more."""
+        self._lag.clear()
+        self._paused.clear()
+        for number in numbers:
+            self._lag.labels(str(number))
+
+    def paused(self, numbers: Iterable[int], paused: Container[int]) -> None:
+        """Which of the partitions in hand wait for an answer."""
+        for number in numbers:
+            self._paused.labels(str(number)).set(number in paused)
 
     def recovered(self, partitions: int, seconds: float) -> None:
         """Partitions have been taken in hand."""

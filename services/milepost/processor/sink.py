@@ -1,11 +1,11 @@
 """Writing a flush, in the order that makes a crash at any point harmless."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from milepost.processor.intake import Rejected
+from milepost.processor.letters import letter_rows
 from milepost.processor.partition import Batch
 from milepost.processor.patience import patiently
 from milepost.store import tables
@@ -28,12 +28,13 @@ class Sink:
         First what may be repeated or be ahead, then the KPI rows of a partition with its cut in one insert, which is
         seen whole or not at all: from then on the flush has happened. Waits while the store is away.
         """
+        letters = await letter_rows(self._store, batch.rejected) if batch.rejected else []
         await asyncio.gather(
             self._insert(tables.EVENTS, batch.events),
             self._insert(tables.PERSONAL, batch.personal),
             self._insert(tables.ORDERS, batch.orders),
             self._insert(tables.LEDGER, batch.ledger),
-            self._insert(tables.DEAD_LETTERS, [dead_letter_row(rejected) for rejected in batch.rejected]),
+            self._insert(tables.DEAD_LETTERS, letters),
         )
         if batch.rejected:
             # Before the cuts pass them by: a crash then repeats them, the other way round it would lose them.
@@ -43,6 +44,10 @@ class Sink:
         else:
             for rows in by_partition(batch.kpis):
                 await self._insert(tables.KPIS, rows)
+
+    async def insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
+        """Write rows of one table, outside of a flush."""
+        await self._insert(table, rows)
 
     async def write_progress(self, rows: list[tuple[Any, ...]]) -> None:
         """Write how far each partition is."""
@@ -68,28 +73,3 @@ def by_partition(kpis: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
         if len(rows) > MOST_ROWS:
             raise SinkRefusedError(f"partition {number}: {len(rows)} KPI rows in one flush are too many for one insert")
     return list(parts.values())
-
-
-def dead_letter_row(rejected: Rejected) -> tuple[Any, ...]:
-    """A rejected record as a row of ``dead_letters_store``."""
-    record = rejected.record
-    now = time.time_ns() // 1000
-    return (
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp * 1000,
-        rejected.reason,
-        rejected.detail,
-        rejected.subject,
-        rejected.source,
-        rejected.id,
-        record.key or b"",
-        record.value or b"",
-        now,
-        now,
-        1,
-        record.offset,
-        "open",
-        "",
-    )

@@ -6,13 +6,16 @@ and gap tree do not fit them, and are not used.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
 from typing import Any, cast
 
 import faust
+from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, Message
 from faust.types.transports import ConsumerCallback, ConsumerT
+
+from milepost.contracts import topics as contracted
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +25,21 @@ class LogTruncatedError(RuntimeError):
 
 
 class Chunk:
-    """Records of one partition, in order of offset, and the assignment they were fetched under."""
+    """Records of one partition, in order of offset, and the assignment and reading they were fetched under."""
 
-    __slots__ = ("generation", "partition", "records")
+    __slots__ = ("generation", "partition", "reading", "records")
 
-    def __init__(self, partition: int, records: list[Any], generation: int) -> None:
+    def __init__(self, partition: int, records: list[Any], generation: int, reading: int = 0) -> None:
         self.partition = partition
         self.records = records
         self.generation = generation
+        self.reading = reading
+
+
+class Fetched(dict[TP, Any]):
+    """Fetched records by partition, and which reading of each they belong to."""
+
+    readings: dict[int, int]
 
 
 class Offsets:
@@ -40,16 +50,91 @@ class Offsets:
         assign: Callable[[Iterable[int]], Awaitable[dict[int, int]]],
         cuts: Callable[[], dict[int, int]],
         generation: Callable[[], int],
+        bases: Callable[[], Awaitable[dict[int, int]]] | None = None,
+        paused: Callable[[], Container[int]] = tuple,
     ) -> None:
         self.assign = assign
         self.cuts = cuts
         self.generation = generation
+        self.paused = paused
+        self._load_bases = bases
+        self._bases: dict[int, int] = {}
+
+    async def load_bases(self) -> None:
+        """Learn where the topic's offsets begin in the store's count."""
+        if self._load_bases is not None:
+            self._bases = await self._load_bases()
+
+    def base(self, number: int) -> int:
+        """What an offset of partition ``number`` is more in the store than at the broker."""
+        return self._bases.get(number, 0)
+
+
+class ChunkThread(driver.AIOKafkaConsumerThread):
+    """The thread Kafka's client lives in. What belongs together happens here without a break.
+
+    A partition is held and read on from another place while its flow goes on. So each chunk says which reading it
+    belongs to: without that, one fetched just before would be taken for the first one after, and what lies between
+    would be lost.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.readings: dict[int, int] = {}
+
+    async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
+        fetched = Fetched(await super()._fetch_records(*arguments, **options))
+        fetched.readings = dict(self.readings)
+        return fetched
+
+    async def hold(self, tp: TP) -> None:
+        """Fetch nothing more of a partition, and drop what is fetched and not handed on."""
+        client = self._ensure_consumer()
+        if tp in client.assignment():
+            client.pause(TopicPartition(tp.topic, tp.partition))
+
+    async def read_on(self, tp: TP, offset: int, reading: int) -> None:
+        """Fetch a partition from ``offset`` on, as this ``reading``."""
+        client = self._ensure_consumer()
+        if tp in client.assignment():
+            place = TopicPartition(tp.topic, tp.partition)
+            client.seek(place, offset)
+            client.resume(place)
+            self.readings[tp.partition] = reading
 
 
 class ChunkConsumer(driver.Consumer):
     """A consumer that hands on chunks, reads from the cut and commits the cut."""
 
     offsets: Offsets
+    _thread: ChunkThread
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._ends: dict[int, int] = {}
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def hold(self, tp: TP) -> None:
+        """Fetch nothing more of a partition."""
+        await self._thread.call_thread(self._thread.hold, tp)
+
+    async def read_on(self, tp: TP, offset: int, reading: int) -> None:
+        """Fetch a partition from ``offset``, as the store counts, on; its chunks say ``reading`` from now on."""
+        at_broker = max(0, offset - self.offsets.base(tp.partition))
+        await self._thread.call_thread(self._thread.read_on, tp, at_broker, reading)
+
+    async def ask_ends(self) -> None:
+        """Ask the broker where the partitions in hand end: fetches tell it only of what is fetched."""
+        assigned = self.assignment()
+        if assigned:
+            self._ends = {tp.partition: end for tp, end in (await self.highwaters(*assigned)).items()}
+
+    def end_of(self, tp: TP) -> int | None:
+        """Where a partition ends, as the store counts; None while that is not known."""
+        known = [end for end in (self.highwater(tp), self._ends.get(tp.partition)) if end is not None]
+        return max(known) + self.offsets.base(tp.partition) if known else None
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """The next fetched chunks, one message each."""
@@ -57,23 +142,28 @@ class ChunkConsumer(driver.Consumer):
         if records is None or self.should_stop or not self.flow_active:
             return
         generation = self.offsets.generation()
+        readings = records.readings if isinstance(records, Fetched) else {}
         for tp, chunk in records.items():
             if not self.flow_active or generation != self.offsets.generation():
                 return
             if chunk and (active is None or tp in active):
-                yield tp, self._chunk_message(tp, chunk, generation)
+                yield tp, self._chunk_message(tp, Chunk(tp.partition, chunk, generation, readings.get(tp.partition, 0)))
 
-    def _chunk_message(self, tp: TP, records: list[Any], generation: int) -> Message:
-        last = records[-1]
+    def _chunk_message(self, tp: TP, chunk: Chunk) -> Message:
+        base = self.offsets.base(tp.partition)
+        if base:
+            for record in chunk.records:
+                record.offset += base
+        last = chunk.records[-1]
         return faust.types.tuples.ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
+            last.offset - base,
             last.timestamp / 1000.0,
             last.timestamp_type,
             [],
             None,
-            cast("bytes", Chunk(tp.partition, records, generation)),
+            cast("bytes", chunk),
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
@@ -82,21 +172,28 @@ class ChunkConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """After every assignment: recover the partitions, and read each on from its cut."""
         assigned = {tp.partition: tp for tp in self.assignment()}
+        await self.offsets.load_bases()
         cuts = await self.offsets.assign(assigned)
         ends = await self.highwaters(*assigned.values())
         starts = await self.earliest_offsets(*assigned.values())
+        self._ends = {tp.partition: end for tp, end in ends.items()}
+        self._thread.readings.clear()
         for number, cut in cuts.items():
             tp = assigned[number]
-            check_log(number, cut, starts[tp], ends[tp])
-            await self.seek(tp, cut)
+            base = self.offsets.base(number)
+            check_log(number, cut, starts[tp] + base, ends[tp] + base)
+            await self.seek(tp, max(0, cut - base))
+            if number in self.offsets.paused():
+                await self.hold(tp)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit the cuts: what is stored, and nothing else. For those who watch the group; we read from the store."""
         assigned = {tp.partition: tp for tp in self.assignment()}
+        read = {number: cut - self.offsets.base(number) for number, cut in self.offsets.cuts().items()}
         wanted = {
-            assigned[number]: cut
-            for number, cut in self.offsets.cuts().items()
-            if number in assigned and cut > (self._committed_offset.get(assigned[number]) or 0)
+            assigned[number]: offset
+            for number, offset in read.items()
+            if number in assigned and offset > (self._committed_offset.get(assigned[number]) or 0)
         }
         return bool(wanted) and await self._commit_offsets(wanted)
 
@@ -131,7 +228,8 @@ def check_log(number: int, cut: int, start: int, end: int) -> None:
     if cut > end:
         raise LogTruncatedError(
             f"partition {number} ends at offset {end}, but the store has it up to {cut}: the topic was made anew. "
-            f"Give the new topic a database of its own (MILEPOST_DATABASE), or bring the old topic back"
+            f"Bring the old topic back, or `milepost restore --new-topic` a backup into another database "
+            f"(MILEPOST_DATABASE)"
         )
     if cut < start:
         log.error("partition %d: records %d to %d have expired from the topic unread", number, cut, start - 1)
@@ -149,3 +247,38 @@ class ChunkTransport(driver.Transport):
         consumer = ChunkConsumer(self, callback=callback, **options)
         consumer.offsets = self._offsets
         return consumer
+
+
+class ConsumerFeed:
+    """The lifecycle topic, as an engine may ask about it and hold it; the ``app`` has its consumer later."""
+
+    def __init__(self, app: AppT) -> None:
+        self._app = app
+
+    @property
+    def _consumer(self) -> ChunkConsumer:
+        return cast("ChunkConsumer", self._app.consumer)
+
+    @staticmethod
+    def _place(number: int) -> TP:
+        return TP(contracted.LIFECYCLE.name, number)
+
+    def end_offset(self, number: int) -> int | None:
+        """Where a partition ends, None while that is not known."""
+        return self._consumer.end_of(self._place(number))
+
+    def partition_count(self) -> int | None:
+        """How many partitions the topic has, None while that is not known."""
+        return self._consumer.topic_partitions(contracted.LIFECYCLE.name)
+
+    async def ask_ends(self) -> None:
+        """Ask the broker where the partitions end."""
+        await self._consumer.ask_ends()
+
+    async def hold(self, number: int) -> None:
+        """Fetch nothing more of a partition."""
+        await self._consumer.hold(self._place(number))
+
+    async def read_on(self, number: int, offset: int, reading: int) -> None:
+        """Fetch a partition from ``offset`` on; its chunks say ``reading`` from now on."""
+        await self._consumer.read_on(self._place(number), offset, reading)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.processor.intake import Rejected, Taken, take
+from milepost.processor.letters import dead_letter_row
 from milepost.processor.partition import Batch, Pending
-from milepost.processor.sink import dead_letter_row
 from milepost.store import tables
 
 PLACED = "milepost.order.placed.v1"
