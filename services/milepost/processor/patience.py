@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -38,9 +39,22 @@ async def patiently(call: Callable[..., T], *arguments: Any, **options: Any) -> 
         except SinkUnavailableError as error:
             PATIENCE.failures += 1
             PATIENCE.last_failure = str(error)
+            _forget(error)
             log.warning("the store is away, waiting %.1f s: %s", wait, error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
             PATIENCE.failures = 0
             return result
+
+
+def _forget(error: BaseException) -> None:
+    """Let go of what the calls behind ``error`` had in hand.
+
+    The driver's errors lie in cycles that keep every frame, so each failed insert would keep a copy of its rows until
+    the collector comes by; while nothing else is done, it does not.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        traceback.clear_frames(found.__traceback__)
+        found = found.__cause__ or found.__context__
