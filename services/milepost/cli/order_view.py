@@ -17,7 +17,11 @@ _MOST_CHARACTERS = 100
 
 def view(found: Timeline) -> RenderableType:
     """Everything known of the order, from its state down to the records that could not be used."""
-    parts: list[RenderableType] = [_heading(found), Text(), _facts(found)]
+    parts: list[RenderableType] = [_heading(found), Text()]
+    if found.state == "expired":
+        parts.append(Text("Kept as long as MILEPOST_ORDER_RETENTION_DAYS says; what it counted for still counts."))
+        return Group(*parts, *([_problems(found)] if found.problems else []))
+    parts.append(_facts(found))
     if found.promises:
         parts += [Text("\nPromises", "bold"), _promises(found)]
     if found.stages:

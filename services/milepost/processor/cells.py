@@ -104,7 +104,18 @@ class Cells:
         """The stretches that must be loaded before the cells of ``keys`` change."""
         minutes = {key[0] for key in keys}
         touched = {stretch_of(grain, minute) for minute in minutes for grain in STRETCH_MINUTES}
-        return {stretch for stretch in touched if stretch in self._stored and stretch not in self._here}
+        return self.absent(touched)
+
+    def absent(self, stretches: Iterable[Stretch]) -> set[Stretch]:
+        """Those of ``stretches`` that must be loaded before one of their cells changes."""
+        return {stretch for stretch in stretches if stretch in self._stored and stretch not in self._here}
+
+    def reset(self, stored: Iterable[Stretch]) -> None:
+        """Forget every cell, all of them being in the store, where the stretches ``stored`` lie."""
+        self._stored.update(stored)
+        self._here.clear()
+        for cells in self._cells.values():
+            cells.clear()
 
     def load(self, stretches: Iterable[Stretch], rows: Iterable[tuple[int, CellKey, Cell]]) -> None:
         """Bring stretches in whole: all their stored cells."""

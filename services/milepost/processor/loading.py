@@ -7,14 +7,16 @@ from milepost.domain.contributions import CellKey
 from milepost.domain.measures import MEASURES
 from milepost.processor.cells import STRETCH_MINUTES, Cell, Stretch
 from milepost.processor.ledger import Account
+from milepost.processor.orders import EXPIRED, GONE
 from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
+from milepost.store import tables
 from milepost.store.client import Row, Store
 
 KEYS_A_QUERY = 10_000
 
 _ORDERS = """
-SELECT order_id, facts FROM orders_store FINAL
+SELECT order_id, facts, state FROM orders_store FINAL
 WHERE order_id IN {subjects:Array(String)} AND partition = {partition:UInt16}
 """
 _ACCOUNTS = """
@@ -29,6 +31,18 @@ _CELL_COLUMNS = (
 _KEY_COLUMNS = 9
 
 
+_STRETCHES = """
+SELECT DISTINCT toInt8(grain) AS g,
+    intDiv(intDiv(toUInt32(minute), 60), transform(g, {grains:Array(Int8)}, {lengths:Array(UInt32)}, 1)) AS number
+FROM kpi_store WHERE grain != 'cut' AND partition = {partition:UInt16}
+"""
+_HORIZON = """
+SELECT max(greatest(last_event_at, promised_until, deadline)) FROM orders_store FINAL
+WHERE partition = {partition:UInt16} AND state = 'expired'
+"""
+_DAY_US = 86_400_000_000
+
+
 class AheadOfUsError(RuntimeError):
     """Another worker has written this partition further than we have read it: stop, and recover from its cut."""
 
@@ -40,13 +54,16 @@ class Loader:
         self._store = store
 
     async def orders(self, partition: Partition, subjects: Sequence[str]) -> dict[str, bytes]:
-        """Facts of those ``subjects`` that are stored, as of the partition's cut."""
+        """Facts of those ``subjects`` that are stored, as of the partition's cut; ``GONE`` for an expired order."""
         found: dict[str, bytes] = {}
         for keys in _portions(subjects):
             rows = await patiently(
                 self._store.query, _ORDERS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
             )
-            for subject, facts in rows:
+            for subject, facts, state in rows:
+                if state == EXPIRED:
+                    found[subject] = GONE
+                    continue
                 as_of_cut = below(partition.cut, facts)
                 if as_of_cut:
                     found[subject] = as_of_cut
@@ -74,14 +91,29 @@ class Loader:
         cells = []
         for grain, starts in by_grain.items():
             rows = await patiently(self._stretch_rows, partition, grain, starts)
-            for row in rows:
-                if row[_KEY_COLUMNS] > partition.cut:
-                    raise AheadOfUsError(
-                        f"partition {partition.number}: the store holds KPI rows of offset {row[_KEY_COLUMNS]}, "
-                        f"we have written up to {partition.cut}"
-                    )
-                cells.append(_cell(grain, row))
+            cells += [_cell(grain, row) for row in rows if self._is_ours(partition, row)]
         return cells
+
+    async def cells_of_days(self, partition: Partition, first: int, end: int) -> list[tuple[int, CellKey, Cell]]:
+        """All stored cells, of all grains, of the whole days from minute ``first`` up to, not including, ``end``."""
+        sql = f"""
+        SELECT {_CELL_COLUMNS} FROM kpi_store FINAL
+        WHERE grain != 'cut' AND partition = {{partition:UInt16}}
+          AND minute >= toDateTime({{first:UInt32}}, 'UTC') AND minute < toDateTime({{end:UInt32}}, 'UTC')
+        """  # noqa: S608 - no outside value is put into the text
+        parameters = {"partition": partition.number, "first": first * 60, "end": end * 60}
+        rows = await patiently(self._store.query, sql, parameters)
+        return [_cell(tables.GRAINS[row[0]], row) for row in rows if self._is_ours(partition, row)]
+
+    @staticmethod
+    def _is_ours(partition: Partition, row: Row) -> bool:
+        """True; raises ``AheadOfUsError`` where another worker has written the row."""
+        if row[_KEY_COLUMNS] > partition.cut:
+            raise AheadOfUsError(
+                f"partition {partition.number}: the store holds KPI rows of offset {row[_KEY_COLUMNS]}, "
+                f"we have written up to {partition.cut}"
+            )
+        return True
 
     def _stretch_rows(self, partition: Partition, grain: int, starts: list[int]) -> list[Row]:
         length = STRETCH_MINUTES[grain] * 60
@@ -104,8 +136,22 @@ class Loader:
         )
 
 
+def stretches(store: Store, partition: int) -> list[Stretch]:
+    """Every stretch of time of which KPI rows of ``partition`` are stored."""
+    parameters = {"partition": partition, "grains": list(STRETCH_MINUTES), "lengths": list(STRETCH_MINUTES.values())}
+    return [(grain, count * STRETCH_MINUTES[grain]) for grain, count in store.query(_STRETCHES, parameters)]
+
+
+def horizon(store: Store, partition: int) -> int:
+    """The first minute, at the start of a day, that no expired order of ``partition`` counted in or after."""
+    last = int(store.query(_HORIZON, {"partition": partition})[0][0])
+    return (last // _DAY_US + 1) * 1440 if last else 0
+
+
 def below(cut: int, facts: bytes) -> bytes:
     """The facts below offset ``cut``: a row may be ahead of the cut after a crash, and the replay brings the rest."""
+    if not facts:
+        return b""
     decoded = f.decode(facts)
     kept = [fact for fact in decoded if fact.offset < cut]
     if len(kept) == len(decoded):

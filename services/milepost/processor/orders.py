@@ -8,6 +8,11 @@ from milepost.processor.recent import Recent
 
 FALSE_POSITIVES = 0.01
 
+GONE = b""
+"""In place of an order's facts: it has expired, and only what it counted for is kept."""
+EXPIRED = "expired"
+"""The state of such an order's row."""
+
 
 class OrderCache(Recent[bytes]):
     """The facts, as bytes, of the orders last touched; a filter knows which others are stored.
@@ -19,6 +24,10 @@ class OrderCache(Recent[bytes]):
         super().__init__()
         self._known = Bloom(max(1_000_000, 4 * expected), FALSE_POSITIVES)
         self._known.update(stored)
+
+    def know(self, subject: str) -> None:
+        """Note that ``subject`` is stored."""
+        self._known.add(subject)
 
     def missing(self, subjects: Iterable[str]) -> list[str]:
         """Those of ``subjects`` that must be looked up in the store."""

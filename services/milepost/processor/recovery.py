@@ -1,124 +1,152 @@
-"""Bringing a partition's state back: where it stands, what is stored, and whether its numbers add up."""
+"""Bringing partitions' state back: where they stand, what is stored, and whether their numbers add up."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from milepost.domain import facts as f
-from milepost.domain.contributions import Contributions, contributions, cost_contributions, totals
+from milepost.domain.contributions import contributions, cost_contributions, totals
 from milepost.domain.measures import INDEX, MEASURES
 from milepost.domain.order import fold
-from milepost.processor.cells import STRETCH_MINUTES, Cells
-from milepost.processor.flush import cut_row
+from milepost.processor.cells import STRETCH_MINUTES, Cells, Stretch
 from milepost.processor.ledger import Account
-from milepost.processor.loading import below
+from milepost.processor.loading import below, stretches
 from milepost.processor.orders import OrderCache
 from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
+from milepost.processor.rebuild import Rebuild
 from milepost.store import tables
 from milepost.store.client import Row, Store
 
 log = logging.getLogger(__name__)
 
-ORDERS_A_PAGE = 20_000
+SUBJECTS_A_PAGE = 200_000
+COST = INDEX["cost"]
 
-_CUT = "SELECT max(version) FROM kpi_store WHERE grain = 'cut' AND partition = {partition:UInt16}"
-_STRETCHES = """
-SELECT DISTINCT toInt8(grain) AS g,
-    intDiv(intDiv(toUInt32(minute), 60), transform(g, {grains:Array(Int8)}, {lengths:Array(UInt32)}, 1)) AS number
-FROM kpi_store WHERE grain != 'cut' AND partition = {partition:UInt16}
-"""
-_SUBJECTS = "SELECT DISTINCT order_id FROM orders_store WHERE partition = {partition:UInt16}"
-_ORDER_TOTALS = """
-SELECT sumForEach(measures) FROM orders_store FINAL
-WHERE partition = {partition:UInt16} AND version <= {cut:UInt64}
-"""
-_ORDERS_AHEAD = """
-SELECT facts FROM orders_store FINAL WHERE partition = {partition:UInt16} AND version > {cut:UInt64}
-"""
-_LEDGER = "SELECT subject, facts FROM ledger_store FINAL WHERE partition = {partition:UInt16}"
+# Of all partitions at once: the tables are not ordered by partition, so each would read as much as all do.
+_OURS = "partition IN {partitions:Array(UInt16)}"
+_UP_TO_CUT = "version <= transform(partition, {partitions:Array(UInt16)}, {cuts:Array(UInt64)}, toUInt64(0))"
+_CUTS = f"SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' AND {_OURS} GROUP BY partition"  # noqa: S608
+_COUNTS = f"SELECT partition, count() FROM orders_store WHERE {_OURS} GROUP BY partition"  # noqa: S608
+_SUBJECTS = f"""
+SELECT order_id, partition FROM orders_store WHERE {_OURS} AND order_id > {{after:String}}
+ORDER BY order_id LIMIT {{limit:UInt32}}
+"""  # noqa: S608 - no outside value is put into the text
+_ORDER_TOTALS = f"""
+SELECT partition, sumForEach(measures) FROM orders_store FINAL WHERE {_OURS} AND {_UP_TO_CUT} GROUP BY partition
+"""  # noqa: S608
+_ORDERS_AHEAD = f"SELECT partition, facts FROM orders_store FINAL WHERE {_OURS} AND NOT {_UP_TO_CUT}"  # noqa: S608
+_SUBJECTS_AHEAD = f"SELECT subject FROM ledger_store WHERE {_OURS} AND NOT {_UP_TO_CUT}"  # noqa: S608
+_LEDGER_TOTALS = f"""
+SELECT partition, sum(amount) FROM ledger_store FINAL
+WHERE counted = 1 AND {_OURS} AND subject NOT IN ({_SUBJECTS_AHEAD}) GROUP BY partition
+"""  # noqa: S608
+_LEDGER_AHEAD = f"""
+SELECT partition, subject, facts FROM ledger_store FINAL WHERE {_OURS} AND subject IN ({_SUBJECTS_AHEAD})
+"""  # noqa: S608
 _CELL_TOTALS = f"""
-SELECT toInt8(grain), {", ".join(f"sum({name})" for name in MEASURES)} FROM kpi_store FINAL
-WHERE grain != 'cut' AND partition = {{partition:UInt16}} GROUP BY grain
+SELECT partition, toInt8(grain) AS g, {", ".join(f"sum({name})" for name in MEASURES)} FROM kpi_store FINAL
+WHERE grain != 'cut' AND {_OURS} GROUP BY partition, g
 """  # noqa: S608 - measure names only
-_ORDER_PAGE = """
-SELECT order_id, facts FROM orders_store FINAL
-WHERE partition = {partition:UInt16} AND order_id > {after:String} ORDER BY order_id LIMIT {limit:UInt32}
-"""
-_CELL_KEYS = """
-SELECT toInt8(grain), toUInt32(minute), hub_id, zone_id, service_level, merchant_id, courier_id, component, activity
-FROM kpi_store FINAL WHERE grain != 'cut' AND partition = {partition:UInt16}
-"""
 
 
-async def recover(store: Store, number: int) -> Partition:
-    """The state of partition ``number`` at its cut; KPI rows that do not add up to its orders are rebuilt first."""
-    return await patiently(_recover, store, number)
+@dataclass
+class _Stand:
+    """What is stored of a partition: its cut, the stretches of its KPI rows, and whether these are its orders' sum."""
+
+    cut: int
+    orders: OrderCache
+    stretches: list[Stretch] = field(default_factory=list)
+    adds_up: bool = True
 
 
-def _recover(store: Store, number: int) -> Partition:
-    of_partition = {"partition": number}
-    cut = int(store.query(_CUT, of_partition)[0][0])
-    if cut and not _adds_up(store, number, cut):
-        log.warning("partition %d: KPI rows and orders disagree at offset %d, rebuilding the KPI rows", number, cut)
-        _rebuild(store, number, cut)
-    parameters = of_partition | {"grains": list(STRETCH_MINUTES), "lengths": list(STRETCH_MINUTES.values())}
-    stored = store.query(_STRETCHES, parameters)
-    stretches = [(grain, count * STRETCH_MINUTES[grain]) for grain, count in stored]
-    subjects = [row[0] for row in store.query(_SUBJECTS, of_partition, {"max_result_rows": 0})]
-    log.info("partition %d: %d orders stored, going on at offset %d", number, len(subjects), cut)
-    return Partition(number, cut, Cells(stretches), OrderCache(subjects, len(subjects)))
+async def recover(store: Store, numbers: Sequence[int], siblings: int | None = None) -> list[Partition]:
+    """The state of the partitions ``numbers`` at their cuts; one whose KPI rows are not the sum of its orders is
+    rebuilt from its log first. ``siblings`` is how many partitions the topic has.
+    """
+    if not numbers:
+        return []
+    found = await patiently(_look, store, list(numbers))
+    partitions = []
+    for number in numbers:
+        stand = found[number]
+        partition = Partition(number, stand.cut, Cells(stand.stretches), stand.orders, siblings=siblings)
+        if not stand.adds_up:
+            log.warning("partition %d: KPI rows and orders disagree at offset %d, rebuilding", number, stand.cut)
+            await _mend(store, partition)
+        partitions.append(partition)
+    return partitions
 
 
-def _adds_up(store: Store, number: int, cut: int) -> bool:
-    """Whether the orders' measures, as of the cut, sum up to those of the KPI rows, in every grain."""
-    parameters = {"partition": number, "cut": cut}
-    expected = list(store.query(_ORDER_TOTALS, parameters)[0][0]) or [0] * len(MEASURES)
-    for (facts,) in store.query(_ORDERS_AHEAD, parameters, binary=["facts"]):
-        as_of_cut = below(cut, facts)
-        if as_of_cut:
-            share = totals(contributions(fold(f.decode(as_of_cut))))
-            expected = [one + other for one, other in zip(expected, share, strict=True)]
-    for cells in _ledger_contributions(store, number, cut):
-        expected[INDEX["cost"]] += totals(cells)[INDEX["cost"]]
-    found = {row[0]: list(row[1:]) for row in store.query(_CELL_TOTALS, parameters)}
-    nothing = [0] * len(MEASURES)
-    return all(found.get(grain, nothing) == expected for grain in STRETCH_MINUTES)
+async def _mend(store: Store, partition: Partition) -> None:
+    async def insert(table: tables.Table, rows: list[Row]) -> None:
+        await patiently(store.insert, table, rows)
+
+    rebuild = Rebuild(store, insert, partition)
+    async for _ in rebuild.pages():
+        pass
+    partition.cells.reset(())
+    if not all((await patiently(_add_up, store, {partition.number: partition.cut})).values()):
+        log.error(
+            "partition %d: KPI rows and orders still disagree: what is wrong lies in minutes that are frozen, "
+            "for orders that counted in them have expired. It stays as it is",
+            partition.number,
+        )
 
 
-def _ledger_contributions(store: Store, number: int, cut: int) -> Iterator[Contributions]:
-    accounts: dict[str, Account] = {}
-    for subject, facts in store.query(_LEDGER, {"partition": number}, binary=["facts"]):
-        account = accounts.setdefault(subject, Account())
-        for fact in f.decode(facts):
-            if fact.offset < cut:
-                account.add(fact)
-    for account in accounts.values():
-        for cost_id in account.cost_ids():
-            yield cost_contributions(account.current(cost_id))
+def _look(store: Store, numbers: list[int]) -> dict[int, _Stand]:
+    of_these = {"partitions": numbers}
+    cuts = dict.fromkeys(numbers, 0) | {row[0]: int(row[1]) for row in store.query(_CUTS, of_these)}
+    counts: dict[int, int] = dict(store.query(_COUNTS, of_these))
+    found = {number: _Stand(cuts[number], OrderCache((), counts.get(number, 0))) for number in numbers}
+    for page in _pages(store, of_these):
+        for subject, number in page:
+            found[number].orders.know(subject)
+    for number, right in _add_up(store, {number: cut for number, cut in cuts.items() if cut}).items():
+        found[number].adds_up = right
+    for number, stand in found.items():
+        stand.stretches = stretches(store, number)
+        log.info("partition %d: %d orders stored, going on at offset %d", number, counts.get(number, 0), stand.cut)
+    return found
 
 
-def _rebuild(store: Store, number: int, cut: int) -> None:
-    """Write all KPI rows of the partition anew from its orders and ledger, and zeros where none should be."""
-    cells = Cells()
-    for grain, seconds, *labels in store.query(_CELL_KEYS, {"partition": number}, {"max_result_rows": 0}):
-        cells.touch(grain, (seconds // 60, *labels))
-    for page in _pages(store, number):
-        for _, facts in page:
-            as_of_cut = below(cut, facts)
-            if as_of_cut:
-                cells.replace({}, contributions(fold(f.decode(as_of_cut))))
-    for share in _ledger_contributions(store, number, cut):
-        cells.replace({}, share)
-    rows = cells.take_changed(number, cut)
-    rows.append(cut_row(number, cut))
-    store.insert(tables.KPIS, rows)
-
-
-def _pages(store: Store, number: int) -> Iterator[list[Row]]:
+def _pages(store: Store, of_these: dict[str, list[int]]) -> Iterator[list[Row]]:
     after = ""
-    while True:
-        page = store.query(_ORDER_PAGE, {"partition": number, "after": after, "limit": ORDERS_A_PAGE}, binary=["facts"])
-        if not page:
-            return
+    while page := store.query(_SUBJECTS, {**of_these, "after": after, "limit": SUBJECTS_A_PAGE}):
         yield page
         after = page[-1][0]
+
+
+def _add_up(store: Store, cuts: dict[int, int]) -> dict[int, bool]:
+    """By partition, whether the orders' measures, as of the cut, sum up to those of the KPI rows, in every grain."""
+    if not cuts:
+        return {}
+    parameters = {"partitions": list(cuts), "cuts": list(cuts.values())}
+    expected = {number: [0] * len(MEASURES) for number in cuts}
+
+    def add(number: int, share: Sequence[int]) -> None:
+        expected[number] = [one + other for one, other in zip(expected[number], share, strict=True)]
+
+    for number, sums in store.query(_ORDER_TOTALS, parameters):
+        add(number, list(sums) or [0] * len(MEASURES))
+    for number, facts in store.query(_ORDERS_AHEAD, parameters, binary=["facts"]):
+        as_of_cut = below(cuts[number], facts)
+        if as_of_cut:
+            add(number, totals(contributions(fold(f.decode(as_of_cut)))))
+    for number, amount in store.query(_LEDGER_TOTALS, parameters):
+        expected[number][COST] += amount
+    accounts: dict[tuple[int, str], Account] = {}
+    for number, subject, facts in store.query(_LEDGER_AHEAD, parameters, binary=["facts"]):
+        account = accounts.setdefault((number, subject), Account())
+        for fact in f.decode(facts):
+            if fact.offset < cuts[number]:
+                account.add(fact)
+    for (number, _), account in accounts.items():
+        for cost_id in account.cost_ids():
+            expected[number][COST] += totals(cost_contributions(account.current(cost_id)))[COST]
+    found = {(row[0], row[1]): list(row[2:]) for row in store.query(_CELL_TOTALS, parameters)}
+    nothing = [0] * len(MEASURES)
+    return {
+        number: all(found.get((number, grain), nothing) == expected[number] for grain in STRETCH_MINUTES)
+        for number in cuts
+    }

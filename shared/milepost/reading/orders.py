@@ -36,7 +36,8 @@ SELECT time, recorded, type, source, id, data, testmode FROM events_store FINAL
 WHERE subject = {order:String} ORDER BY time, source, id LIMIT {most:UInt32}
 """
 _ORDER = f"""
-SELECT facts, {OVERDUE} AS overdue, {ABANDONED} AS abandoned FROM orders_store FINAL WHERE order_id = {{order:String}}
+SELECT facts, {OVERDUE} AS overdue, {ABANDONED} AS abandoned, state = 'expired' AS expired
+FROM orders_store FINAL WHERE order_id = {{order:String}}
 """
 _PROBLEMS = """
 SELECT partition, offset, appended, reason, detail, source, id FROM dead_letters_store FINAL
@@ -89,8 +90,8 @@ def find_order(store: Store, order_id: str, now: datetime) -> Timeline | None:
     ]
     if not told and not kept and not problems:
         return None
-    facts = f.decode(kept[0][0]) if kept else []
-    flags = {"overdue": kept[0][1], "abandoned": kept[0][2]} if kept else {}
+    flags = dict(zip(("overdue", "abandoned", "expired"), kept[0][1:], strict=True)) if kept else {}
+    facts = f.decode(kept[0][0]) if kept and not flags["expired"] else []
     currency = stored_currency(store) or ""
     return timeline(order_id, now, facts=facts, row=flags, events=_entries(told), problems=problems, currency=currency)
 
@@ -138,7 +139,7 @@ def find_orders(
     if not 1 <= limit <= MOST_A_PAGE:
         raise QuestionError("limit", f"must be from 1 to {MOST_A_PAGE}")
     parameters: dict[str, Any] = {**clock(now), "limit": limit + 1}
-    parts = [f"({STATES[state]})"]
+    parts = [f"({STATES[state]})", "state != 'expired'"]
     for name, value in (where or {}).items():
         if value is not None:
             parts.append(f"{name} = {{where_{name}:String}}")

@@ -136,7 +136,7 @@ def timeline(
     return Timeline(
         order_id=order_id,
         as_of=now,
-        state=order.state if facts else ("test" if events else "unknown"),
+        state=_state(order, facts, row, events),
         overdue=bool(row.get("overdue", 0)),
         abandoned=bool(row.get("abandoned", 0)),
         dimensions=_dimensions(order),
@@ -153,6 +153,12 @@ def timeline(
         events=list(events),
         problems=list(problems),
     )
+
+
+def _state(order: Order, facts: list[AnyFact], row: Mapping[str, Any], events: Sequence[EventEntry]) -> str:
+    if row.get("expired"):
+        return "expired"
+    return order.state if facts else ("test" if events else "unknown")
 
 
 def retracted_by(events: Sequence[tuple[str, dict[str, Any]]]) -> set[tuple[str, str]]:

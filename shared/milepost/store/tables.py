@@ -179,9 +179,11 @@ REBUILDS = Table(
     {
         "partition": "UInt16",
         "requested_at": "Int64",
+        "complete_from": "UInt64",
         "finished_at": "Int64",
         "orders": "UInt64",
         "orders_changed": "UInt64",
+        "orders_unlogged": "UInt64",
         "minutes_changed": "UInt64",
         "version": "UInt64",
     },

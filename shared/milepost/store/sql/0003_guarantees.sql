@@ -15,14 +15,17 @@ CREATE TABLE pauses_store
 ENGINE = ReplacingMergeTree(version)
 ORDER BY partition;
 
--- Rebuilds asked for, and what became of them; one row a partition, the latest counts.
+-- Rebuilds asked for, and what became of them; one row a partition, the latest counts. From the offset
+-- `complete_from` on the log is known to be complete; `orders_unlogged` have facts that the log does not have.
 CREATE TABLE rebuilds_store
 (
     `partition` UInt16,
     `requested_at` Int64,
+    `complete_from` UInt64,
     `finished_at` Int64,
     `orders` UInt64,
     `orders_changed` UInt64,
+    `orders_unlogged` UInt64,
     `minutes_changed` UInt64,
     `version` UInt64
 )
@@ -76,6 +79,7 @@ SELECT
     if(s.finished_at = 0, NULL, fromUnixTimestamp64Micro(s.finished_at, 'UTC')) AS finished_at,
     s.orders AS orders,
     s.orders_changed AS orders_changed,
+    s.orders_unlogged AS orders_unlogged,
     s.minutes_changed AS minutes_changed
 FROM rebuilds_store AS s FINAL;
 
