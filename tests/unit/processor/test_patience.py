@@ -38,7 +38,7 @@ async def test_a_failed_try_leaves_nothing_of_its_rows_behind(monkeypatch: pytes
         if len(tried) > TRIES:
             return "stored"
         try:
-            raise ConnectionRefusedError
+            raise ConnectionRefusedError  # noqa: TRY301
         except ConnectionRefusedError as cause:
             error = SinkUnavailableError("away")
             # As the driver's errors do.
