@@ -38,7 +38,7 @@ class Layer(StrEnum):
 
 
 ADVICE = {
-    Layer.ORDERS: "Rows of orders say something else than their events: `milepost rebuild` folds them anew from the log.",
+    Layer.ORDERS: "Orders say something else than their events: `milepost rebuild` folds them anew from the log.",
     Layer.MINUTES: "The orders are right, KPI minutes are not: `milepost rebuild` writes them anew.",
     Layer.ROLL_UPS: "Orders and minutes are right, hours or days are not: `milepost rebuild` writes them anew.",
 }
@@ -73,7 +73,11 @@ def blame(store: Store, question: Question, cuts: Cuts, drift: list[Drift]) -> B
         named = [_named(*row) for row in wrong[:MOST_NAMED]]
         return Blame(Layer.ORDERS, ADVICE[Layer.ORDERS], len(wrong), named, [])
     for place, names in _places(question, drift):
-        minutes = [minute for day in _drifted_days(store, place, cuts, names) for minute in _drifted(store, day, cuts, names, _MINUTE_US)]
+        minutes = [
+            minute
+            for day in _drifted_days(store, place, cuts, names)
+            for minute in _drifted(store, day, cuts, names, _MINUTE_US)
+        ]
         if minutes:
             ((count, subjects),) = rows(store, counting_select(place, cuts, names, minutes, MOST_NAMED))
             named = [NamedOrder(subject, {}, {}) for subject in subjects]
@@ -102,9 +106,7 @@ def _drifted_days(store: Store, question: Question, cuts: Cuts, names: list[str]
     """The days of the question whose minutes drift."""
     for number in _drifted(store, question, cuts, names, _DAY_US)[:MOST_PLACES]:
         start = _EPOCH + timedelta(days=number)
-        yield replace(
-            question, start=max(start, question.start), end=min(start + timedelta(days=1), question.end)
-        )
+        yield replace(question, start=max(start, question.start), end=min(start + timedelta(days=1), question.end))
 
 
 def _drifted(store: Store, question: Question, cuts: Cuts, names: list[str], length: int) -> list[int]:
@@ -136,4 +138,6 @@ def _minutes(store: Store, question: Question, names: list[str], length: int) ->
         f"SELECT intDiv(toUInt32(minute) * 1000000, {length}) AS number, {sums} FROM kpi_store FINAL "
         f"WHERE {' AND '.join(parts)} GROUP BY number"
     )
-    return {int(number): dict(zip(names, map(int, values), strict=True)) for number, *values in store.query(sql, parameters)}
+    return {
+        int(number): dict(zip(names, map(int, values), strict=True)) for number, *values in store.query(sql, parameters)
+    }

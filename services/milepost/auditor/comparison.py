@@ -37,7 +37,7 @@ class Drift(Struct, frozen=True):
 def differences(
     question: Question, streamed: Mapping[Labels, Sums], recomputed: Mapping[Labels, Recount]
 ) -> tuple[int, list[Drift]]:
-    """How many numbers were compared, and those that differ; counts and sums must be equal, quantiles within their error."""
+    """How many numbers were compared, and those that differ: counts and sums at all, quantiles beyond their error."""
     found: list[Drift] = []
     compared = 0
     split = bool(set(question.by) & set(COST_DIMENSIONS))
@@ -73,4 +73,9 @@ def _ranks(one: Sums, other: Recount) -> Iterator[tuple[str, float, float, float
         yield f"{name} histogram", held, timed, 0.0
         if held == timed > 0:
             for quantile, minutes in quantiles(counts).items():
-                yield f"{name} {quantile}", (minutes or 0.0) * MINUTE_US, other.quantiles[name][quantile], QUANTILE_ERROR
+                yield (
+                    f"{name} {quantile}",
+                    (minutes or 0.0) * MINUTE_US,
+                    other.quantiles[name][quantile],
+                    QUANTILE_ERROR,
+                )

@@ -13,6 +13,8 @@ from milepost.auditor.streamed import await_stored, frozen_until, read_with_cuts
 from milepost.reading.question import Question
 from milepost.store.client import Store
 
+RECOUNT_SECONDS = 600
+"""Longest time one query of a recount may take."""
 SETTLE_SECONDS = 60.0
 """Longest wait for what was on the topic to be stored."""
 
@@ -36,7 +38,9 @@ class Reconciliation(Struct, frozen=True, rename={"start": "from", "end": "to"})
     behind: Blame | None
 
 
-def reconcile(store: Store, question: Question, now: datetime, settle_seconds: float = SETTLE_SECONDS) -> Reconciliation:
+def reconcile(
+    store: Store, question: Question, now: datetime, settle_seconds: float = SETTLE_SECONDS
+) -> Reconciliation:
     """Compare; what differs is compared again once the partitions have moved on, and only what differs then is drift.
 
     Raises:
@@ -48,7 +52,9 @@ def reconcile(store: Store, question: Question, now: datetime, settle_seconds: f
     touched = frozen if frozen is not None and question.start < frozen else None
     if touched is not None:
         question = replace(question, start=min(touched, question.end))
-    compared, drift, cuts = 0, [], {}
+    compared = 0
+    drift: list[Drift] = []
+    cuts: dict[int, int] = {}
     if question.start < question.end:
         compared, drift, cuts = _compare(store, question)
     if drift:

@@ -19,7 +19,7 @@ from milepost.store.client import Store
 Labels = tuple[str, ...]
 
 _SETTINGS = {
-    # The log is sorted by subject, so an order is done with once the next one comes: memory stays flat however long it is.
+    # The log is sorted by subject, so an order is done with once the next comes: memory stays flat with its length.
     "optimize_aggregation_in_order": 1,
 }
 

@@ -102,7 +102,7 @@ def measures_select(question: Question, cuts: Cuts, by: tuple[str, ...] | None =
     By the dimensions that all KPIs have, or by other expressions over a row of ``orders.sql`` and its ``moment``.
     """
     labels = list(by) if by is not None else [_label(name) for name in question.by if name not in COST_DIMENSIONS]
-    sums = [f"toInt64(sumIf({value}, moment.1 = '{at}'))" for at, value in MEASURES.values()]
+    sums = [_counted(name) for name in MEASURES]
     levels = ", ".join(map(str, QUANTILES.values()))
     ranks = [
         f"quantilesExactInclusiveIf({levels})({name}, moment.1 = '{MEASURES[name][0]}' AND {name} >= 0)"
@@ -122,7 +122,8 @@ def costs_select(question: Question, cuts: Cuts, by: tuple[str, ...] | None = No
     labels = list(question.by if by is None else by)
     subjects = candidates(question)
     if question.used <= {"hub_id", *COST_DIMENSIONS}:
-        rows, kinds = f"SELECT * FROM ({_costs_sql(subjects)})", (COST,)
+        rows = f"SELECT * FROM ({_costs_sql(subjects)})"
+        kinds: tuple[str, ...] = (COST,)
     else:
         facts = facts_sql(subjects, couriers="courier_id" in question.used, costs=True)
         ledger = f"SELECT * FROM ({_costs_sql(subjects)}) WHERE NOT of_order"
@@ -156,7 +157,7 @@ def differences_select(question: Question, cuts: Cuts) -> Select:
     """Orders and ledger subjects that may count in the window and whose rows say something else than their events."""
     names = (*MEASURES, "cost")
     order = [name for name in KPI_MEASURES if name in names]
-    measures = [f"toInt64(sumIf({MEASURES[name][1]}, moment.1 = '{MEASURES[name][0]}'))" if name in MEASURES else "0" for name in order]
+    measures = [_counted(name) for name in order]
     sql = statement("order_differences").format(
         measures=", ".join(measures),
         orders=_orders_sql(suspects(question)),
@@ -183,7 +184,8 @@ def counting_select(question: Question, cuts: Cuts, names: list[str], minutes: l
             f"SELECT subject FROM ({_costs_sql(candidates(question))}) "
             "WHERE intDiv(moment, 60000000) IN {minutes:Array(Int64)}"
         )
-    sql = f"SELECT uniqExact(subject), arraySlice(arraySort(groupUniqArray(subject)), 1, {most}) FROM ({' UNION ALL '.join(parts)})"
+    first = f"arraySlice(arraySort(groupUniqArray(subject)), 1, {most})"
+    sql = f"SELECT uniqExact(subject), {first} FROM ({' UNION ALL '.join(parts)})"
     more = {"places": places, "minutes": minutes}
     return Select(sql, parameters | more | _window(question) | _log(cuts, (*FACTS, COST)))
 
@@ -213,6 +215,13 @@ def _log(cuts: Cuts, types: tuple[str, ...]) -> dict[str, Any]:
 
 def _costs_sql(subjects: str) -> str:
     return statement("costs").format(log=log_sql(subjects))
+
+
+def _counted(name: str) -> str:
+    if name not in MEASURES:
+        return "toInt64(0)"
+    at, value = MEASURES[name]
+    return f"toInt64(sumIf({value}, moment.1 = '{at}'))"
 
 
 def _label(name: str) -> str:

@@ -75,7 +75,7 @@ def _reached(found: Cuts, wanted: Mapping[int, int]) -> bool:
 
 
 def frozen_until(store: Store) -> datetime | None:
-    """The day before which nothing can be recomputed, for orders that counted there have expired; None where none has."""
+    """The day before which nothing can be recomputed, as orders that counted there have expired; None: none has."""
     ((last,),) = store.query(statement("frozen"))
     if not last:
         return None

@@ -206,8 +206,8 @@ def administrator(settings: Settings) -> Store:
     return Store(settings.clickhouse_url, _writing(settings), database=None, settings={}, timeout=_WRITE_SECONDS)
 
 
-def reader(settings: Settings) -> Store:
-    """The client that may only read, with a limit of ``READ_SECONDS`` and ``MOST_RESULT_ROWS`` a query.
+def reader(settings: Settings, seconds: int = READ_SECONDS) -> Store:
+    """The client that may only read, with a limit of ``seconds`` and ``MOST_RESULT_ROWS`` a query.
 
     It is the read-only user where that has a password (so that the migrations made it), else the writing user held to
     reading.
@@ -217,8 +217,8 @@ def reader(settings: Settings) -> Store:
         settings.clickhouse_url,
         (settings.clickhouse_reader, password) if password else _writing(settings),
         database=settings.database,
-        settings=_READ_LIMITS,
-        timeout=READ_SECONDS + 5,
+        settings=_READ_LIMITS | {"max_execution_time": seconds},
+        timeout=seconds + 5,
     )
 
 
