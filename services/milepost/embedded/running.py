@@ -87,6 +87,7 @@ async def _watch(supervisor: Supervisor, settings: Settings, display: Display, s
     display.say(
         f"ready in {time.monotonic() - started:.1f} s; logs are in {supervisor.log('x').parent}; Ctrl-C stops it"
     )
+    display.say(f"control room: {settings.insights_url}/")
     loop = asyncio.get_running_loop()
     while True:
         answer = await loop.run_in_executor(None, ask, settings, KPI_WINDOW)

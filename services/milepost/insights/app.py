@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from milepost import metrics
 from milepost.edge.credentials import Gate
 from milepost.edge.problems import add_problem_handlers, problem
+from milepost.insights.control_room.routes import PATHS, control_room_router
 from milepost.insights.description import describe
 from milepost.insights.kpis import kpis_router
 from milepost.insights.orders import orders_router
@@ -21,14 +22,16 @@ from milepost.store.currency import check_currency
 from milepost.store.errors import SchemaMissingError, SinkUnavailableError, StoreError
 
 RETRY_AFTER_SECONDS = 5
-_ROUTES = ("/v1/kpis", "/v1/orders", "/v1/orders/{order_id}")
+_ROUTES = ("/v1/kpis", "/v1/orders", "/v1/orders/{order_id}", *PATHS)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 Next = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The read API. It starts without ClickHouse and answers once there is one; ``/readyz`` says what is missing."""
+    """The read API and the control room. It starts without ClickHouse and answers once there is one; ``/readyz`` says
+    what is missing.
+    """
     settings = settings or load()
     store, gate = reader(settings), Gate(settings)
     registry = CollectorRegistry()
@@ -46,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_problem_handlers(app)
     app.include_router(kpis_router(store, gate))
     app.include_router(orders_router(store, gate))
+    app.include_router(control_room_router(store, gate))
 
     @app.middleware("http")
     async def measure(request: Request, call_next: Next) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from milepost.contracts.event import micros
 from milepost.domain import facts as f
 from milepost.reading.gauges import ABANDONED, CLOSED, OPEN, ORPHAN, OVERDUE, clock
 from milepost.reading.question import QuestionError
@@ -156,6 +157,11 @@ def find_orders(
     items = [OrderItem(*row[:7], *map(moment, row[7:])) for row in rows[:limit]]
     more = len(rows) > limit
     return OrderPage(items, _encoded(rows[limit - 1][8], rows[limit - 1][0]) if more else None)
+
+
+def cursor_at(moment: datetime) -> str:
+    """The cursor that goes on with the orders whose deadline is later than, or at, ``moment``."""
+    return _encoded(micros(moment), "")
 
 
 def _encoded(deadline: int, order_id: str) -> str:
