@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from milepost.bus.partitions import partition_of
+from milepost.bus.topics import TopicsError, look
 from milepost.contracts import topics
 from milepost.processor.intake import Record, Rejected, take
 from milepost.processor.retention import TRIALS_KEPT
@@ -53,6 +54,7 @@ class Refill:
         ``tell`` is told how many of how many records have been read. Raises ``TopicUnreadableError`` and the store's
         errors; what was written until then does no harm.
         """
+        self._count = await asyncio.to_thread(_partition_count, self._settings)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_servers, enable_auto_commit=False, auto_offset_reset="none"
         )
@@ -67,8 +69,6 @@ class Refill:
     async def _read(
         self, consumer: AIOKafkaConsumer, partitions: Sequence[int], tell: Callable[[int, int], Any]
     ) -> dict[int, int]:
-        found = consumer.partitions_for_topic(topics.LIFECYCLE.name) or await _partitions(consumer)
-        self._count = len(found)
         places = {number: TopicPartition(topics.LIFECYCLE.name, number) for number in partitions}
         starts = await consumer.beginning_offsets(list(places.values()))
         ends = await consumer.end_offsets(list(places.values()))
@@ -126,9 +126,12 @@ class Refill:
         await asyncio.to_thread(self._store.insert, tables.PERSONAL, personal)
 
 
-async def _partitions(consumer: AIOKafkaConsumer) -> set[int]:
-    await consumer.topics()
-    found: set[int] | None = consumer.partitions_for_topic(topics.LIFECYCLE.name)
-    if not found:
+def _partition_count(settings: Settings) -> int:
+    try:
+        states = look(settings)
+    except TopicsError as error:
+        raise TopicUnreadableError(str(error)) from error
+    count = next((state.partitions for state in states if state.topic is topics.LIFECYCLE), 0)
+    if not count:
         raise TopicUnreadableError(f"the broker has no topic {topics.LIFECYCLE.name}")
-    return found
+    return count
