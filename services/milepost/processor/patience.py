@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from milepost.store.client import ANSWER_SECONDS
 from milepost.store.errors import SinkUnavailableError
 
 T = TypeVar("T")
@@ -14,6 +16,9 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
+FIRST_ANSWER_SECONDS = 15
+"""How long an answer is waited for at first. A lost one never comes; a slow one gets twice the time each time."""
+LONGEST_ANSWER_SECONDS = 240
 
 
 class Patience:
@@ -32,20 +37,30 @@ async def patiently(call: Callable[..., T], *arguments: Any, **options: Any) -> 
 
     Raises what time cannot heal: ``SinkRefusedError`` and everything that is not the store's.
     """
-    wait = FIRST_WAIT_SECONDS
+    wait, answer = FIRST_WAIT_SECONDS, FIRST_ANSWER_SECONDS
     while True:
         try:
-            result = await asyncio.to_thread(call, *arguments, **options)
+            with _answered_within(answer):
+                result = await asyncio.to_thread(call, *arguments, **options)
         except SinkUnavailableError as error:
             PATIENCE.failures += 1
             PATIENCE.last_failure = str(error)
             _forget(error)
             log.warning("the store is away, waiting %.1f s: %s", wait, error)
             await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            wait, answer = min(wait * 2, LONGEST_WAIT_SECONDS), min(answer * 2, LONGEST_ANSWER_SECONDS)
         else:
             PATIENCE.failures = 0
             return result
+
+
+@contextmanager
+def _answered_within(seconds: int) -> Iterator[None]:
+    token = ANSWER_SECONDS.set(seconds)
+    try:
+        yield
+    finally:
+        ANSWER_SECONDS.reset(token)
 
 
 def _forget(error: BaseException) -> None:

@@ -6,6 +6,7 @@ Calls block; from a coroutine use ``asyncio.to_thread``. A client may be shared 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -43,6 +44,9 @@ _READ_LIMITS = {
 _CONNECT_SECONDS = 3
 _WRITE_SECONDS = 120
 _CONNECTIONS = 16
+
+ANSWER_SECONDS: ContextVar[int | None] = ContextVar("answer_seconds", default=None)
+"""How long this context's calls wait for an answer, where that is less than the client's own limit."""
 _PIECE_BYTES = 1 << 20
 
 Row = tuple[Any, ...]
@@ -75,15 +79,15 @@ class Store:
             "database": database,
             "settings": dict(settings),
             "connect_timeout": _CONNECT_SECONDS,
-            "send_receive_timeout": timeout,
             "autogenerate_session_id": False,
             "compress": urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"),
             "client_name": "milepost",
             "http_proxy": "",
         }
+        self._timeout = timeout
         self._lock = Lock()
         self._pool = PoolManager(maxsize=_CONNECTIONS, retries=False)
-        self._made: Client | None = None
+        self._made: dict[int, Client] = {}
 
     def insert(self, table: Table, rows: Iterable[Row]) -> int:
         """Insert rows, each with a value for every column of ``table``, and return their number.
@@ -149,9 +153,9 @@ class Store:
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
         with self._lock:
-            if self._made is not None:
-                self._made.close()
-                self._made = None
+            for client in self._made.values():
+                client.close()
+            self._made.clear()
             self._pool.clear()
 
     def __enter__(self) -> Self:
@@ -162,9 +166,12 @@ class Store:
 
     def _client(self) -> Client:
         with self._lock:
-            if self._made is None:
-                self._made = clickhouse_connect.get_client(pool_mgr=self._pool, **self._options)
-            return self._made
+            seconds = min(self._timeout, ANSWER_SECONDS.get() or self._timeout)
+            client = self._made.get(seconds)
+            if client is None:
+                options = self._options | {"send_receive_timeout": seconds}
+                client = self._made[seconds] = clickhouse_connect.get_client(pool_mgr=self._pool, **options)
+            return client
 
     def _select(
         self,
