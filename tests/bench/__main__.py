@@ -1,7 +1,9 @@
 """`make bench`: what Milepost does on this machine, beside peers that do the same job. Prints a table, writes JSON.
 
+The steps `recovery` and `memory_curve` take minutes, so they are only done where `--only` names them.
+
 Sizes are options, or the variables BENCH_EVENTS, BENCH_OPEN_ORDERS, BENCH_SECONDS, BENCH_EDGE_SECONDS,
-BENCH_READING_ORDERS, BENCH_LIMIT, BENCH_ONLY, BENCH_PORT_BASE.
+BENCH_READING_ORDERS, BENCH_RECOVERY_ORDERS, BENCH_CURVE_EVENTS, BENCH_LIMIT, BENCH_ONLY, BENCH_PORT_BASE.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import ceiling, edge, freshness, memory, peers, processor, report, workload
+from bench import ceiling, edge, freshness, memory, memory_curve, peers, processor, recovery, report, workload
 from bench.fingerprint import Fingerprint
 from bench.stage import Stage, load
 from bench.timeline import Run
@@ -37,6 +39,7 @@ STEPS = (
     "memory",
 )
 ON_THE_TOPIC = STEPS[:6]
+ON_REQUEST = ("recovery", "memory_curve")
 BUILD = Path(__file__).parents[2] / "build"
 PACKAGES = ("faust-streaming", "quixstreams", "aiokafka", "msgspec", "chdb", "clickhouse-connect", "uvicorn")
 
@@ -47,15 +50,17 @@ def main() -> None:
     chosen = (
         options.only.split(",") if options.only else [name for name in STEPS if name not in options.skip.split(",")]
     )
-    unknown = [name for name in chosen if name not in STEPS]
+    unknown = [name for name in chosen if name not in (*STEPS, *ON_REQUEST)]
     if unknown:
-        sys.exit(f"no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}")
+        sys.exit(f"no such step: {', '.join(unknown)}; there are {', '.join((*STEPS, *ON_REQUEST))}")
     # So that everything started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
-        city = workload.simulate(options.events, options.cache or Path(folder))
-        for group in (ON_THE_TOPIC, ("edge",), ("freshness",), ("memory",)):
+        city = Path()
+        if set(chosen) - set(ON_REQUEST):
+            city = workload.simulate(options.events, options.cache or Path(folder))
+        for group in (ON_THE_TOPIC, ("edge",), ("freshness",), ("memory",), *((name,) for name in ON_REQUEST)):
             wanted = [name for name in group if name in chosen]
             if wanted:
                 _measure(Path(folder) / group[0], wanted, city, options, results)
@@ -94,9 +99,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--reading-orders", type=int, default=reading, help="also time the questions over so many orders"
     )
+    parser.add_argument(
+        "--recovery-orders", default=os.environ.get("BENCH_RECOVERY_ORDERS", "10000,100000,1000000"), help="open orders"
+    )
+    parser.add_argument("--curve-events", type=int, default=_variable("BENCH_CURVE_EVENTS", 10_000_000))
     parser.add_argument("--limit", type=float, default=_variable("BENCH_LIMIT", 300), help="seconds a run may take")
     parser.add_argument("--port-base", type=int, default=_variable("BENCH_PORT_BASE", 30_000))
-    parser.add_argument("--only", default=os.environ.get("BENCH_ONLY", ""), help=f"steps, of {','.join(STEPS)}")
+    parser.add_argument(
+        "--only", default=os.environ.get("BENCH_ONLY", ""), help=f"steps, of {','.join((*STEPS, *ON_REQUEST))}"
+    )
     parser.add_argument("--skip", default="", help="steps to leave out")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json")
     parser.add_argument("--cache", type=Path, help="folder to keep simulated events in")
@@ -142,6 +153,10 @@ def _step(
         return dict(freshness.measure(stage, city, options.seconds, 1_000))
     if name == "memory":
         return dict(memory.measure(stage, options.open_orders, options.limit))
+    if name == "recovery":
+        return dict(recovery.measure(stage, sorted(map(int, options.recovery_orders.split(","))), options.limit))
+    if name == "memory_curve":
+        return memory_curve.measure(stage, options.curve_events, options.limit, BUILD / "memory-curve.csv")
     return _on_the_topic(name, stage, total, options.limit, results)
 
 

@@ -51,6 +51,10 @@ def lines(results: dict[str, Any]) -> list[Line]:
         found += _freshness(good["freshness"])
     if "memory" in good:
         found += _memory(good["memory"])
+    if "recovery" in good:
+        found += _recovery(good["recovery"])
+    if "memory_curve" in good:
+        found += _memory_curve(good["memory_curve"])
     if "reading" in good:
         found += _reading(good["reading"])
     return found
@@ -102,6 +106,20 @@ def _memory(figures: dict[str, Any]) -> Iterator[Line]:
     remark = f"bounded at {figures['orders_kept_in_memory_at_most']:,} orders by MILEPOST_CACHE_ORDERS"
     figure = figures["mib_per_million_open_orders"]
     yield Line("worker's memory per million open orders", figure, "MiB", remark=remark)
+
+
+def _recovery(figures: dict[str, Any]) -> Iterator[Line]:
+    for size in figures["sizes"]:
+        remark = f"{size['start_to_ready_s']:g} s from the start of the process; {size['rss_mib']:g} MiB then"
+        yield Line(f"recovery with {size['open_orders']:,} open orders", size["recovery_s"], "s", remark=remark)
+
+
+def _memory_curve(figures: dict[str, Any]) -> Iterator[Line]:
+    what = f"worker's memory over {figures['events']:,} events of {figures['orders']:,} orders"
+    remark = f"{figures['growth_of_last_half_mib']:+} MiB over the last half; {figures['table']}"
+    yield Line(f"{what}, at most", figures["rss_mib_most"], "MiB", remark=remark)
+    for line in figures["curve"]:
+        yield Line(line, None, "")
 
 
 def _reading(figures: dict[str, Any]) -> Iterator[Line]:
