@@ -20,6 +20,7 @@ from milepost.insights.control_room.words import (
     TITLES,
     Clock,
     Definition,
+    axis_minutes,
     count,
     minutes,
     share,
@@ -243,8 +244,8 @@ def _duration(steps: Sequence[StepRows], view: View, clock: Clock) -> Series:
     chart = line_through([row.value for row in rows], round_minutes(longest))
     said = [(shown(row), count(row.denominator)) for row in rows]
     return Series(
-        "duration", f"Mean delivery time, {view.step_title} by delivery", chart, minutes(chart.top),
-        minutes(chart.top / 2), ("Mean delivery time", "Delivered"), _points(steps, view, clock, said),
+        "duration", f"Mean delivery time, {view.step_title} by delivery", chart, axis_minutes(chart.top),
+        axis_minutes(chart.top / 2), ("Mean delivery time", "Delivered"), _points(steps, view, clock, said),
         _labels(steps, view, clock), DEFINITIONS["delivery_time"],
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Found(Generic[Look]):
 class _Place(Generic[Look]):
     look: Look | None = None
     taken: float = 0.0
-    under_way: "asyncio.Task[Look] | None" = None
+    under_way: "asyncio.Task[None] | None" = None
 
 
 class Shared(Generic[Look]):
@@ -58,20 +58,24 @@ class Shared(Generic[Look]):
         if place.look is not None and time.monotonic() - place.taken < self._seconds:
             return Found(place.look)
         if place.under_way is None or place.under_way.done():
-            place.under_way = asyncio.create_task(asyncio.to_thread(take))
+            place.under_way = asyncio.create_task(_taken(place, take))
         try:
-            # Who gives up waiting does not call off the look: others wait for it too.
-            place.look = await asyncio.wait_for(asyncio.shield(place.under_way), self._patience)
+            # Who gives up waiting does not call off the look: it comes late, to whoever asks next.
+            await asyncio.wait_for(asyncio.shield(place.under_way), self._patience)
         except TimeoutError:
             place.under_way.add_done_callback(_heard)
             return Found(place.look, f"ClickHouse has not answered within {self._patience:g} s")
         except StoreError as error:
             return Found(place.look, str(error))
-        place.taken = time.monotonic()
         return Found(place.look)
 
 
-def _heard(task: "asyncio.Task[Look]") -> None:
+async def _taken(place: _Place[Look], take: Callable[[], Look]) -> None:
+    place.look = await asyncio.to_thread(take)
+    place.taken = time.monotonic()
+
+
+def _heard(task: "asyncio.Task[None]") -> None:
     """Take note of how a look ended for which nobody waited; the next caller starts another and is told."""
     if not task.cancelled():
         task.exception()

@@ -41,6 +41,19 @@ def share(value: float | None) -> str:
     return f"{percent:.0f} %" if percent in (0, 100) else f"{percent:.1f} %"
 
 
+def axis_share(value: float) -> str:
+    """A round share, of an axis."""
+    return f"{100 * value:g} %"
+
+
+def axis_minutes(value: float) -> str:
+    """A round duration, of an axis."""
+    for size, unit in ((1440, "d"), (60, "h")):
+        if value >= 2 * size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} min"
+
+
 def minutes(value: float | UnsetType | None) -> str:
     """A duration given in minutes."""
     if value is None or value is UNSET:
