@@ -39,6 +39,7 @@ def full_platform(data: Path, settings: Settings, workers: int, *, with_promethe
         *(worker(index, settings, after=(TOPICS, SCHEMA)) for index in range(workers)),
         _service(Service.EXPORTER, settings, (SCHEMA,), Stop.READER),
         _service(Service.INSIGHTS, settings, (SCHEMA,), Stop.READER),
+        _service(Service.AUDITOR, settings, (SCHEMA, Service.ORDERS.value), Stop.SOURCE),
     ]
     if with_prometheus:
         parts += monitoring(data, settings, workers)
@@ -77,6 +78,7 @@ def worker(index: int, settings: Settings, after: tuple[str, ...] = ()) -> Part:
         (*_COMMAND, "run", Service.PROCESSOR.value, "--index", str(index)),
         settings.port_of(Service.PROCESSOR, index),
         "/readyz",
+        alive_path="/healthz",
         environment=_variables(settings),
         stop_seconds=STOP_SECONDS[Stop.PROCESSOR],
         after=after,
@@ -151,6 +153,7 @@ def _service(service: Service, settings: Settings, after: tuple[str, ...], stage
         (*_COMMAND, "run", service.value),
         settings.port_of(service),
         "/readyz",
+        alive_path="/healthz",
         environment=_variables(settings),
         stop_seconds=STOP_SECONDS[stage],
         after=after,

@@ -33,6 +33,10 @@ class Part:
     port: int | None
     ready_path: str | None = None
     """Path whose 200 says it is ready; None where an open port does."""
+    alive_path: str | None = None
+    """Path whose 200 says, once it has been ready, that it still lives; None where being a process is enough."""
+    alive_seconds: float = 60.0
+    """How long that may fail before it is killed and started again."""
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_seconds: float = 5.0
     """How long it may take after SIGTERM before it is killed."""
@@ -105,9 +109,18 @@ def is_ready(part: Part) -> bool:
         except OSError:
             return False
         return True
-    connection = http.client.HTTPConnection("127.0.0.1", part.port, timeout=_PROBE_SECONDS)
+    return _answers(part.port, part.ready_path)
+
+
+def is_alive(part: Part) -> bool:
+    """Ask once whether ``part``, which has been ready, still lives; at most about two seconds."""
+    return part.port is None or part.alive_path is None or _answers(part.port, part.alive_path)
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_SECONDS)
     try:
-        connection.request("GET", part.ready_path)
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from milepost.embedded.backoff import Backoff
-from milepost.embedded.process import ANNOUNCED, Part, cut, is_ready, signal_group, spawn, tail
+from milepost.embedded.process import ANNOUNCED, Part, cut, is_alive, is_ready, signal_group, spawn, tail
 
 STOP_SECONDS = 8.0
 """After this long everything that is left is killed, whatever stage it is in."""
@@ -22,6 +22,7 @@ TASK_TRIES = 3
 _LOOK_SECONDS = 0.05
 _LOOK_AFTER_START_SECONDS = 0.5
 _CUT_SECONDS = 30.0
+_ALIVE_EVERY_SECONDS = 5.0
 
 
 class State(StrEnum):
@@ -149,7 +150,24 @@ class Supervisor:
                 note = announced
                 self._say(part, State.STARTING, 0.0, note)
             await asyncio.sleep(_LOOK_SECONDS if time.monotonic() - started < 10 else _LOOK_AFTER_START_SECONDS)
-        return await _ended(process, _LOOK_AFTER_START_SECONDS / 2)
+        if part.alive_path is None:
+            return await _ended(process, _LOOK_AFTER_START_SECONDS / 2)
+        return await self._watch(part, process)
+
+    async def _watch(self, part: Part, process: subprocess.Popen[bytes]) -> int:
+        """Wait for its end; it is killed where it does not say any more that it lives."""
+        loop = asyncio.get_running_loop()
+        asked = lived = time.monotonic()
+        while (code := process.poll()) is None:
+            now = time.monotonic()
+            if now - asked >= min(_ALIVE_EVERY_SECONDS, part.alive_seconds / 4):
+                asked = now
+                if await loop.run_in_executor(self._probes, is_alive, part):
+                    lived = time.monotonic()
+                elif time.monotonic() - lived >= part.alive_seconds:
+                    signal_group(process, signal.SIGKILL)
+            await asyncio.sleep(_LOOK_AFTER_START_SECONDS / 2)
+        return code
 
     def _start(self, part: Part) -> subprocess.Popen[bytes]:
         process = self._running[part.name] = spawn(part, self.log(part.name))

@@ -4,7 +4,7 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +46,7 @@ class Copy:
     value: bytes | None
     timestamp: int = APPENDED_MS
     topic: str = topics.LIFECYCLE.name
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Log:
@@ -193,7 +194,7 @@ class Worker:
         for number, partition in list(self.engine.partitions.items()):
             start = partition.position
             records = self.log.records[number][start : start + most]
-            await self.engine.apply(number, records, self.engine.generation)
+            await self.engine.apply(number, records, self.engine.generation, partition.reading)
         return self.engine.pending - before
 
     async def all(self, most: int = 1_000_000) -> None:
