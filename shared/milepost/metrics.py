@@ -1,8 +1,43 @@
 """Every Prometheus metric of Milepost: its name, what it says and its labels, defined once."""
 
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+_MICROSECONDS = 1_000_000
+
+
+class Tally(Collector):
+    """A histogram of durations counted many at a time, which costs a fraction of counting each."""
+
+    def __init__(self, name: str, text: str, buckets: Sequence[int]) -> None:
+        self._name, self._text = name, text
+        self._bounds = [bound * _MICROSECONDS for bound in buckets]
+        self._counts: Counted[int] = Counted()
+        self._sum = 0
+
+    def add(self, durations: Sequence[int]) -> None:
+        """Count durations in microseconds; a negative one counts as 0."""
+        if not durations:
+            return
+        if min(durations) < 0:
+            durations = [max(0, duration) for duration in durations]
+        self._counts.update(map(bisect_left, repeat(self._bounds), durations))
+        self._sum += sum(durations)
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """The histogram as it stands, in seconds."""
+        names = [*(f"{bound / _MICROSECONDS}" for bound in self._bounds), "+Inf"]
+        counts = accumulate(self._counts[place] for place in range(len(names)))
+        yield HistogramMetricFamily(
+            self._name, self._text, list(zip(names, map(float, counts), strict=True)), self._sum / _MICROSECONDS
+        )
 
 
 @dataclass(frozen=True)
@@ -26,6 +61,12 @@ class Metric:
     ) -> Histogram:
         """A histogram in ``registry`` with the upper bounds ``buckets``."""
         return Histogram(self.name, self.text, self.labels, registry=registry, buckets=buckets)
+
+    def tally(self, registry: CollectorRegistry, buckets: Sequence[int]) -> Tally:
+        """A histogram in ``registry`` with the upper bounds ``buckets``, in seconds, that counts many at a time."""
+        tally = Tally(self.name, self.text, buckets)
+        registry.register(tally)
+        return tally
 
 
 EVENTS = Metric(
@@ -72,6 +113,14 @@ PROCESSOR_WATERMARK_AGE = Metric(
 )
 FLUSH_SECONDS = Metric("milepost_sink_flush_seconds", "Time of a flush, from the first row built to all stored.")
 FLUSH_BUILD_SECONDS = Metric("milepost_processor_build_seconds", "Time of a flush spent on building its rows.")
+RESTATED_MINUTES = Metric(
+    "milepost_restated_minutes",
+    "KPI minute rows changed by records that came more than a minute after the minute had ended, by how many seconds "
+    "after it they were appended; a row counts once a flush.",
+)
+EVENT_LATENESS = Metric(
+    "milepost_event_lateness_seconds", "From the time of an event to its append time; of every event the first time."
+)
 RECOVERIES = Metric("milepost_processor_recoveries_total", "Partitions taken in hand.")
 RECOVERY_SECONDS = Metric("milepost_processor_recovery_seconds", "Time the last recovery took.")
 CACHED_ORDERS = Metric("milepost_processor_cached_orders", "Orders in the worker's memory.")
@@ -104,6 +153,24 @@ WATERMARK_AGE = Metric(
     "first event.",
 )
 STORED_DEAD_LETTERS = Metric("milepost_dead_letters_stored", "Open dead letters in the store, by reason.", ("reason",))
+RECONCILE_DRIFT = Metric(
+    "milepost_reconcile_drift",
+    "Numbers of the last day, by hub, that the stream and a recount of the log did not agree on at the last audit.",
+)
+RECONCILE_LAST_SUCCESS = Metric(
+    "milepost_reconcile_last_success_timestamp_seconds",
+    "When the last day was last recounted; 0 before the first time.",
+)
+RECONCILE_SECONDS = Metric("milepost_reconcile_seconds", "Time the last audit took.")
+CANARY_AGE = Metric(
+    "milepost_canary_age_seconds",
+    "How long ago the newest canary order that has come through the whole path was sent; before the first, the "
+    "auditor's own age.",
+)
+CANARY_SECONDS = Metric(
+    "milepost_canary_seconds", "Time the newest canary order took from the edge to the log; 0 before the first."
+)
+
 EXPORTER_UP = Metric("milepost_exporter_up", "1 while the exporter serves KPIs, 0 while it has none fresh enough.")
 EXPORTER_LAST_SUCCESS = Metric(
     "milepost_exporter_last_success_timestamp_seconds", "When the KPIs served were read; 0 before the first time."

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60.0, ge=2, description="A worker ends itself when a partition does not move for so long while it lags."
     )
+    canary_seconds: float = Field(60.0, ge=1, description="How often the auditor sends a canary order.")
+    reconcile_seconds: float = Field(
+        180.0, ge=1, description="How often the auditor reconciles the last day; seldomer where that takes long."
+    )
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest request body the edge reads.")
     max_batch_events: int = Field(10_000, ge=1, description="Most events in one request.")
     publish_timeout_seconds: float = Field(

@@ -60,7 +60,17 @@ def test_prometheus_scrapes_every_service_and_reads_the_repositorys_rules() -> N
     config = alerting.prometheus_config(SETTINGS, workers=2)
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}  # type: ignore[attr-defined]
     assert jobs["processor"] == ["127.0.0.1:18120", "127.0.0.1:18121"]
-    assert set(jobs) == {"orders", "dispatch", "deliveries", "feedback", "costs", "processor", "exporter", "insights"}
+    assert set(jobs) == {
+        "orders",
+        "dispatch",
+        "deliveries",
+        "feedback",
+        "costs",
+        "processor",
+        "exporter",
+        "insights",
+        "auditor",
+    }
     assert str(alerting.deploy_folder()) in str(config["rule_files"])
 
 

@@ -21,6 +21,7 @@ class Runnable(StrEnum):
     PROCESSOR = "processor"
     EXPORTER = "exporter"
     INSIGHTS = "insights"
+    AUDITOR = "auditor"
 
 
 def register(app: typer.Typer) -> None:

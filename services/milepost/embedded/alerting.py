@@ -46,7 +46,7 @@ def prometheus_argv(program: str, folder: Path, settings: Settings, workers: int
 
 def prometheus_config(settings: Settings, workers: int) -> dict[str, object]:
     """Prometheus's configuration: every service scraped by its port, the repository's rules, Alertmanager."""
-    targets = [(service, 0) for service in (*EDGE_SERVICES, Service.EXPORTER, Service.INSIGHTS)]
+    targets = [(service, 0) for service in (*EDGE_SERVICES, Service.EXPORTER, Service.INSIGHTS, Service.AUDITOR)]
     targets += [(Service.PROCESSOR, index) for index in range(workers)]
     scraped: dict[str, list[str]] = {}
     for service, index in targets:

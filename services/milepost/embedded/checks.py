@@ -46,7 +46,7 @@ def examine(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _disk(data)
     yield from _broker(settings)
     yield from _database(settings)
-    for service in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS):
+    for service in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS, Service.AUDITOR):
         yield _service(service, settings)
     yield from _monitoring(settings)
 

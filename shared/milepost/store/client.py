@@ -213,8 +213,10 @@ def administrator(settings: Settings) -> Store:
     return Store(settings.clickhouse_url, _writing(settings), database=None, settings={}, timeout=_WRITE_SECONDS)
 
 
-def reader(settings: Settings, seconds: int = READ_SECONDS) -> Store:
+def reader(settings: Settings, seconds: int = READ_SECONDS, threads: int = 0) -> Store:
     """The client that may only read, with a limit of ``seconds`` and ``MOST_RESULT_ROWS`` a query.
+
+    A query takes at most ``threads`` of the store's; 0 leaves that to it.
 
     It is the read-only user where that has a password (so that the migrations made it), else the writing user held to
     reading.
@@ -224,7 +226,7 @@ def reader(settings: Settings, seconds: int = READ_SECONDS) -> Store:
         settings.clickhouse_url,
         (settings.clickhouse_reader, password) if password else _writing(settings),
         database=settings.database,
-        settings=_READ_LIMITS | {"max_execution_time": seconds},
+        settings=_READ_LIMITS | {"max_execution_time": seconds} | ({"max_threads": threads} if threads else {}),
         timeout=seconds + 5,
     )
 
