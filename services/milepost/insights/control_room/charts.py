@@ -76,9 +76,10 @@ def line_through(values: Sequence[Value], top: float) -> Chart:
 
 def stacked(parts: Sequence[float]) -> tuple[tuple[float, float], ...]:
     """Start and width of each part in a bar as wide as the box."""
-    whole = sum(parts)
+    lengths = [max(0.0, part) for part in parts]
+    whole = sum(lengths)
     found, start = [], 0.0
-    for part in parts:
+    for part in lengths:
         width = BOX * part / whole if whole else 0.0
         found.append((_n(start), _n(width)))
         start += width
@@ -99,7 +100,7 @@ def round_minutes(value: float) -> float:
 
 
 def _heights(values: Sequence[Value], top: float) -> list[Value]:
-    return [None if value is None else BOX * min(value, top) / top for value in values]
+    return [None if value is None else BOX * max(0.0, min(value, top)) / top for value in values]
 
 
 def _n(value: float) -> float:

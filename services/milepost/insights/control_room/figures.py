@@ -299,7 +299,8 @@ def hub_lines(hubs: Sequence[Hub]) -> list[HubLine]:
         if hub.likely is None or row is None or row.value is None:
             return HubLine(hub.hub_id, hub.rows, top, None, (0.0, 0.0), "")
         broken, low, high = (
-            round(min(100.0, 100 * (1 - share) / top), 2) for share in (row.value, hub.likely.high, hub.likely.low)
+            round(max(0.0, min(100.0, 100 * (1 - share) / top)), 2)
+            for share in (row.value, hub.likely.high, hub.likely.low)
         )
         said = f"{100 * hub.likely.low:.0f}–{100 * hub.likely.high:.0f} %"
         return HubLine(hub.hub_id, hub.rows, top, broken, (low, high), said)

@@ -34,7 +34,8 @@ def likely(good: float, of: int | None) -> Interval | None:
     """The score interval of a share (E. B. Wilson, 1927), which holds for few orders too; None where there are none."""
     if not of:
         return None
-    z, share = CONFIDENCE, good / of
+    # Sums that cannot be (a fault that `reconcile` tells) must not take the page away.
+    z, share = CONFIDENCE, min(1.0, max(0.0, good / of))
     middle = share + z * z / (2 * of)
     reach = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     scale = 1 + z * z / of
