@@ -19,6 +19,7 @@ from milepost.reading.kpis import answer
 from milepost.reading.question import ask
 from milepost.settings import Service, Settings
 from milepost.store.client import Store, reader, writer
+from milepost.store.offset_bases import offset_bases
 
 Row = dict[str, Any]
 EDGE = Service.ORDERS.value
@@ -88,11 +89,16 @@ class Spine:
         return writer(self.settings)
 
     def ends(self) -> dict[int, int]:
-        """The end of every partition that holds something."""
+        """The end of every partition that holds something, as the store counts."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka_servers)
         try:
             places = [TopicPartition(LIFECYCLE.name, number) for number in range(self.settings.partitions)]
-            return {place.partition: end for place, end in consumer.end_offsets(places).items() if end}
+            with self.store() as store:
+                bases = offset_bases(store)
+            ends = {
+                one.partition: end + bases.get(one.partition, 0) for one, end in consumer.end_offsets(places).items()
+            }
+            return {number: end for number, end in ends.items() if end}
         finally:
             consumer.close()
 

@@ -4,7 +4,23 @@ import importlib
 
 import typer
 
-COMMANDS = ("up", "run", "send", "simulate", "kpi", "order", "keys", "migrate", "topics", "doctor")
+COMMANDS = (
+    "up",
+    "run",
+    "send",
+    "simulate",
+    "kpi",
+    "order",
+    "reconcile",
+    "rebuild",
+    "dead_letters",
+    "backup",
+    "restore",
+    "keys",
+    "migrate",
+    "topics",
+    "doctor",
+)
 """Modules of this package that add a command, in the order `--help` shows them."""
 
 

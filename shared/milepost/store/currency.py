@@ -18,14 +18,26 @@ def stored_currency(store: Store) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def half_restored(store: Store) -> bool:
+    """Whether a restore into this database has begun and not ended. Raises ``StoreError``."""
+    return bool(store.query("SELECT 1 FROM installation FINAL WHERE name = 'restoring' AND value != ''"))
+
+
+def mark_restoring(store: Store, backup: str) -> None:
+    """Say which backup is being restored into this database; "" when that is done. Raises ``StoreError``."""
+    store.command("INSERT INTO installation SELECT 'restoring', {backup:String}", {"backup": backup})
+
+
 def check_currency(store: Store, settings: Settings) -> None:
     """Let a service start only where its ``MILEPOST_CURRENCY`` is the database's.
 
     Raises:
         CurrencyMismatchError: it is another.
-        SchemaMissingError: none is fixed yet, the migrations have not run.
+        SchemaMissingError: none is fixed yet, the migrations have not run; or a restore broke off.
         StoreError: ClickHouse cannot be asked.
     """
+    if half_restored(store):
+        raise SchemaMissingError(f"database {store.database} is half restored — run the same `milepost restore` again")
     found = stored_currency(store)
     if found is None:
         raise SchemaMissingError(f"database {store.database} has no reporting currency — run `milepost migrate apply`")

@@ -97,20 +97,42 @@ def apply(settings: Settings, wait_seconds: float = 60, tell: Callable[[Migratio
     """
     with administrator(settings) as server, writer(settings) as store:
         server.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}")
-        with _lock(store, wait_seconds):
-            store.command(_RECORD)
-            states = statuses(store)
-            for status in states:
-                if status.state == "edited":
-                    raise MigrationEditedError(
-                        f"migration {status.migration} was edited after it was applied; put it back, and add a new one"
-                    )
-            ran = tuple(status for status in states if status.state != "applied")
-            for status in ran:
-                tell(status.migration)
-                _run(store, status)
+        with lock(store, wait_seconds):
+            ran = bring_to(store, None, tell)
             fix_currency(store, settings)
-        return Applied(tuple(status.migration for status in ran), make_reader(server, settings))
+        return Applied(ran, make_reader(server, settings))
+
+
+def bring_to(
+    store: Store, last: int | None = None, tell: Callable[[Migration], None] = lambda _: None
+) -> tuple[Migration, ...]:
+    """Run what is pending up to migration ``last`` (None: all) under a lock already held; gives what it ran.
+
+    Raises like ``apply``.
+    """
+    store.command(_RECORD)
+    states = statuses(store)
+    for status in states:
+        if status.state == "edited":
+            raise MigrationEditedError(
+                f"migration {status.migration} was edited after it was applied; put it back, and add a new one"
+            )
+    ran = [
+        status for status in states if status.state != "applied" and status.migration.number <= (last or len(states))
+    ]
+    for status in ran:
+        tell(status.migration)
+        _run(store, status)
+    return tuple(status.migration for status in ran)
+
+
+def keep_lock(store: Store) -> None:
+    """Say that whoever holds the lock is still at work."""
+    store.command(f"ALTER TABLE {_LOCK} MODIFY COMMENT '{_holder()}'")
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()} pid {os.getpid()}".replace("'", "")
 
 
 def _run(store: Store, status: Status) -> None:
@@ -134,13 +156,14 @@ def _record(store: Store, migration: Migration, done: int) -> None:
 
 
 @contextmanager
-def _lock(store: Store, wait_seconds: float) -> Iterator[None]:
-    """Hold the lock: a table, as making one is ClickHouse's one atomic test-and-set."""
-    holder = f"{socket.gethostname()} pid {os.getpid()}".replace("'", "")
+def lock(store: Store, wait_seconds: float) -> Iterator[None]:
+    """Hold the lock: a table, as making one is ClickHouse's one atomic test-and-set. Who holds it for long must
+    ``keep_lock`` it, every minute or so.
+    """
     until = time.monotonic() + wait_seconds
     while True:
         try:
-            store.command(f"CREATE TABLE {_LOCK} (held UInt8) ENGINE = Memory COMMENT '{holder}'")
+            store.command(f"CREATE TABLE {_LOCK} (held UInt8) ENGINE = Memory COMMENT '{_holder()}'")
             break
         except StoreError as error:
             if error.code != TABLE_EXISTS:
