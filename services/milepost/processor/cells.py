@@ -132,8 +132,12 @@ class Cells:
         self._changed[grain][key] = cell
         return cell
 
-    def replace(self, before: Contributions, after: Contributions) -> None:
-        """Take out what an order counted for and put in what it counts for now; equal parts stay untouched."""
+    def replace(self, before: Contributions, after: Contributions) -> tuple[Contributions, Contributions]:
+        """Take out what an order counted for and put in what it counts for now; equal parts stay untouched.
+
+        Gives what was taken out and what was put in.
+        """
+        gone: Contributions = {}
         if before:
             gone = {key: slots for key, slots in before.items() if after.get(key) != slots}
             after = {key: slots for key, slots in after.items() if before.get(key) != slots}
@@ -141,6 +145,7 @@ class Cells:
                 self.touch(grain, key).take_out(slots)
         for grain, key, slots in roll_up(after):
             self.touch(grain, key).put_in(slots)
+        return gone, after
 
     def take_changed(self, partition: int, version: int) -> list[tuple[Any, ...]]:
         """Rows of all cells changed since the last call; their stretches now count as stored."""

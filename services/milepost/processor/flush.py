@@ -14,6 +14,7 @@ from milepost.processor.loading import Loader
 from milepost.processor.orders import GONE
 from milepost.processor.partition import Batch, Difference, Partition, Pending
 from milepost.processor.poison import one_by_one
+from milepost.processor.restatements import Restated
 from milepost.processor.rows import ledger_row, order_row
 
 YIELD_EVERY = 100
@@ -41,32 +42,34 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
         partition.accounts.put(subject, account)
 
     differences: list[Difference] = []
-    for number, (subject, events) in enumerate(pending.orders.items()):
-        mark = batch.mark()
-        try:
-            differences += _apply_to_order(partition, subject, events, batch)
-        except Exception as error:  # noqa: BLE001 - what one order cannot bear must not hold up all others
-            batch.back_to(mark, error)
-            differences += one_by_one(events, batch, partial(_apply_to_order, partition, subject))
-        if number % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
     for subject, events in pending.ledger.items():
         mark = batch.mark()
         try:
             differences += _apply_to_account(partition, subject, events, batch)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - what one subject cannot bear must not hold up all others
             batch.back_to(mark, error)
             _restore(partition, subject, events)
             apply, undo = partial(_apply_to_account, partition, subject), partial(_restore, partition, subject)
             differences += one_by_one(events, batch, apply, undo)
+    for number, (subject, events) in enumerate(pending.orders.items()):
+        mark = batch.mark()
+        try:
+            differences += _apply_to_order(partition, subject, events, batch)
+        except Exception as error:  # noqa: BLE001 - as above
+            batch.back_to(mark, error)
+            differences += one_by_one(events, batch, partial(_apply_to_order, partition, subject))
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
     for trial in pending.trials:
         batch.accept(trial)
 
     keys = {key for _, before, after in differences for key in (*before, *after)}
     stretches = partition.cells.missing(keys)
     partition.cells.load(stretches, await loader.cells(partition, stretches))
+    restated = Restated()
     for number, difference in enumerate(differences):
-        partition.cells.replace(*difference[1:])
+        changed = partition.cells.replace(*difference[1:])
+        restated.note(changed, pending.appended_of(difference[0]))
         if partition.watcher is not None:
             partition.watcher(difference)
         if number % YIELD_EVERY == 0:
@@ -75,6 +78,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     batch.kpis += partition.cells.take_changed(partition.number, reached)
     batch.kpis.append(cut_row(partition.number, reached))
     batch.rejected += pending.rejected
+    batch.restated += restated.lateness()
     batch.records += pending.records
 
 
@@ -97,6 +101,9 @@ def _apply_to_order(partition: Partition, subject: str, events: list[Taken], bat
     for taken, fact in _facts(events):
         identity = fact.source, fact.id
         digest = digests.get(identity)
+        if digest is None and taken.in_ledger:
+            # A retraction is in both; the ledger, which comes first, may know its identity as a cost's.
+            digest = _known_to_ledger(partition, subject, fact)
         if digest is None:
             digests[identity] = fact.digest
             fresh.append(fact)
@@ -145,6 +152,13 @@ def _apply_to_account(partition: Partition, subject: str, events: list[Taken], b
         batch.ledger.append(ledger_row(subject, cost_id, partition.number, versions[cost_id], current, facts))
         differences.append((subject, before, cost_contributions(current)))
     return differences
+
+
+def _known_to_ledger(partition: Partition, subject: str, retraction: f.AnyFact) -> int | None:
+    """The digest of the cost of ``subject`` that has the identity of ``retraction``, None where there is none."""
+    account = partition.accounts.get(subject)
+    digest = account.digest_of(retraction.identity) if account is not None else None
+    return None if digest == retraction.digest else digest
 
 
 def _restore(partition: Partition, subject: str, events: list[Taken]) -> None:

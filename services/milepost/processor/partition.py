@@ -60,6 +60,11 @@ class Pending:
         if taken.in_ledger:
             self.ledger.setdefault(taken.subject, []).append(taken)
 
+    def appended_of(self, subject: str) -> int:
+        """When the last record of ``subject`` was appended, in microseconds."""
+        found = self.orders.get(subject) or self.ledger[subject]
+        return found[-1].record.timestamp * 1000
+
 
 @dataclass
 class Partition:
@@ -126,7 +131,9 @@ class Partition:
 
 @dataclass
 class Batch:
-    """The rows of one flush, over all partitions, by table."""
+    """The rows of one flush, over all partitions, by table; ``restated`` is how late, in microseconds, each KPI minute
+    row changes whose minute ended long before.
+    """
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
     personal: list[tuple[Any, ...]] = field(default_factory=list)
@@ -134,6 +141,7 @@ class Batch:
     ledger: list[tuple[Any, ...]] = field(default_factory=list)
     kpis: list[tuple[Any, ...]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    restated: list[int] = field(default_factory=list)
     repeats: int = 0
     records: int = 0
 

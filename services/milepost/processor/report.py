@@ -8,8 +8,15 @@ from prometheus_client import CollectorRegistry
 from milepost import metrics
 from milepost.processor.partition import Batch
 from milepost.processor.patience import PATIENCE
+from milepost.processor.restatements import event_lateness
 
 _REASONS = ("not_json", "invalid", "unknown_type", "conflict", "misplaced", "expired", "failed")
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+RESTATED_BUCKETS = (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 7 * _DAY, 30 * _DAY)
+"""How late minutes are restated, in seconds."""
+LATENESS_BUCKETS = (1, 5, 15, *RESTATED_BUCKETS)
+"""How late events are, in seconds."""
 
 
 class Report:
@@ -26,6 +33,8 @@ class Report:
         self._watermark_age = metrics.PROCESSOR_WATERMARK_AGE.gauge(self.registry)
         self._build = metrics.FLUSH_BUILD_SECONDS.histogram(self.registry)
         self._flush = metrics.FLUSH_SECONDS.histogram(self.registry)
+        self._restated = metrics.RESTATED_MINUTES.tally(self.registry, RESTATED_BUCKETS)
+        self._lateness = metrics.EVENT_LATENESS.tally(self.registry, LATENESS_BUCKETS)
         self._recoveries = metrics.RECOVERIES.counter(self.registry)
         self._recovery = metrics.RECOVERY_SECONDS.gauge(self.registry)
         self._orders = metrics.CACHED_ORDERS.gauge(self.registry)
@@ -43,6 +52,8 @@ class Report:
                 self._conflicts.inc()
         self._build.observe(build_seconds)
         self._flush.observe(seconds)
+        self._restated.add(batch.restated)
+        self._lateness.add(event_lateness(batch.events))
 
     def assigned(self, numbers: Iterable[int]) -> None:
         """These partitions are in hand now, and no others: of those nothing is said any more."""

@@ -46,6 +46,24 @@ def test_the_numbers_are_what_one_pass_over_the_log_gives(
     check(Held.on(shelf), define(log.events()))
 
 
+def test_an_identity_is_one_within_a_subject_whatever_it_is_of(run: Runner) -> None:
+    ids = {"cost_id": "k", "hub_id": "h1", "route_id": "r1"}
+    cost = {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": "/a",
+        "type": "milepost.cost.recorded.v1",
+        "time": "2026-03-02T10:00:00Z",
+        "subject": "r1",
+        "data": {**ids, "component": "fuel", "amount": "1", "currency": "EUR"},
+    }
+    data = {"retracts": {"source": "/a", "id": "e1"}, "reason": "did_not_occur"}
+    log, shelf = log_of([cost, cost | {"type": "milepost.event.retracted.v1", "data": data}], 1), Shelf()
+    run(course(SMALL, shelf, log).run([]))
+    assert Held.on(shelf).conflicts == {(0, 1)}
+    check(Held.on(shelf), define(log.events()))
+
+
 @examples(500)
 @given(
     events(), st.tuples(orders_of_arrival, orders_of_arrival), st.tuples(partition_counts, partition_counts), courses
