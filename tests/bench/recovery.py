@@ -1,4 +1,4 @@
-"""How long a worker takes to be ready again, by how many open orders are stored."""
+"""How long a worker takes to be ready again, and to rebuild all it has, by how many open orders are stored."""
 
 import re
 import time
@@ -12,6 +12,7 @@ from bench.stage import Stage
 from bench.timeline import watch
 from bench.workload import fill
 from milepost.settings import Service, Settings
+from milepost.store import rebuilds
 from milepost.store.client import writer
 
 _SECONDS = re.compile(r"^milepost_processor_recovery_seconds (\S+)$", re.MULTILINE)
@@ -33,12 +34,14 @@ def measure(stage: Stage, sizes: list[int], limit: float) -> dict[str, list[dict
             ready = time.monotonic() - started
             resident = psutil.Process(process.pid).memory_info().rss
             recovery = _recovery_seconds(settings)
+            rebuild = _rebuild_seconds(settings, limit)
         found.append(
             {
                 "open_orders": size,
                 "recovery_s": round(recovery, 2),
                 "start_to_ready_s": round(ready, 2),
                 "rss_mib": round(resident / MEBIBYTE),
+                "rebuild_s": round(rebuild, 1),
             }
         )
     stage.forget(settings)
@@ -52,6 +55,19 @@ def _recovery_seconds(settings: Settings) -> float:
     if told is None:
         raise RuntimeError("the worker does not tell how long its recovery took")
     return float(told[1])
+
+
+def _rebuild_seconds(settings: Settings, limit: float) -> float:
+    """Of all partitions from the log, by the running worker; it finds nothing wrong."""
+    with writer(settings) as store:
+        partitions = rebuilds.known_partitions(store)
+        started = time.monotonic()
+        asked = rebuilds.ask(store, dict.fromkeys(partitions, rebuilds.UNKNOWN))
+        while not all(one.finished_at for one in rebuilds.told(store, asked, partitions)):
+            if time.monotonic() - started > limit:
+                raise RuntimeError(f"the rebuild was not done after {limit:.0f} s")
+            time.sleep(LOOK_SECONDS)
+        return time.monotonic() - started
 
 
 def _settle(settings: Settings, most_seconds: float = 60.0) -> None:

@@ -111,6 +111,7 @@ def _memory(figures: dict[str, Any]) -> Iterator[Line]:
 def _recovery(figures: dict[str, Any]) -> Iterator[Line]:
     for size in figures["sizes"]:
         remark = f"{size['start_to_ready_s']:g} s from the start of the process; {size['rss_mib']:g} MiB then"
+        remark += f"; rebuilt from the log in {size['rebuild_s']:g} s"
         yield Line(f"recovery with {size['open_orders']:,} open orders", size["recovery_s"], "s", remark=remark)
 
 

@@ -1,5 +1,6 @@
 """The log read back: the facts that follow from the rows of ``events_store``, subject by subject."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,6 +12,8 @@ from milepost.contracts import catalogue
 from milepost.domain import facts as f
 from milepost.processor.intake import belongs
 from milepost.store.client import Row, Store
+
+log = logging.getLogger(__name__)
 
 SUBJECTS_A_PAGE = 1_000
 """Subjects read at a time: a page takes a fraction of a second, and flushes go on between pages."""
@@ -46,6 +49,8 @@ class Told:
 
     orders: list[f.AnyFact] = field(default_factory=list)
     ledger: list[f.AnyFact] = field(default_factory=list)
+    unreadable: set[tuple[str, str]] = field(default_factory=set)
+    """Identities of events that another release wrote, and this one cannot read."""
 
 
 def spans(store: Store, partition: int) -> list[Span]:
@@ -61,11 +66,16 @@ def told(store: Store, partition: int, span: Span, cut: int) -> dict[str, Told]:
     parameters = {"partition": partition, "cut": cut, "after": span[0], "upto": span[1]}
     rows: list[Row] = store.query(_EVENTS, parameters, binary=["data"])
     for subject, kind, text, *rest in rows:
-        body = _decoders[kind](text)
         offset, time, source, identity, digest = rest
+        of_subject = found.setdefault(subject, Told())
+        try:
+            body = _decoders[kind](text)
+        except (KeyError, msgspec.DecodeError):
+            log.warning("partition %d: the event at offset %d of the log cannot be read", partition, offset)
+            of_subject.unreadable.add((source, identity))
+            continue
         fact = f.fact_in(kind, body, (offset, time, source, identity, digest))
         in_orders, in_ledger = belongs(kind, body)
-        of_subject = found.setdefault(subject, Told())
         if in_orders:
             of_subject.orders.append(fact)
         if in_ledger:

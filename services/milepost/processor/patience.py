@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ LONGEST_WAIT_SECONDS = 5.0
 FIRST_ANSWER_SECONDS = 15
 """How long an answer is waited for at first. A lost one never comes; a slow one gets twice the time each time."""
 LONGEST_ANSWER_SECONDS = 240
+_MOMENT_SECONDS = 0.02
 
 
 class Patience:
@@ -52,6 +53,13 @@ async def patiently(call: Callable[..., T], *arguments: Any, **options: Any) -> 
         else:
             PATIENCE.failures = 0
             return result
+
+
+async def meanwhile(task: "asyncio.Task[Any]") -> AsyncIterator[None]:
+    """Yields every moment until ``task`` is done; where the caller is then let go for good, the task goes on."""
+    while not task.done():
+        await asyncio.wait({task}, timeout=_MOMENT_SECONDS)
+        yield
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from milepost.processor.ledger import Account
 from milepost.processor.loading import Loader, below, horizon, stretches
 from milepost.processor.orders import EXPIRED
 from milepost.processor.partition import Difference, Partition
-from milepost.processor.patience import patiently
+from milepost.processor.patience import meanwhile, patiently
 from milepost.processor.rows import ledger_row, order_row
 from milepost.store import tables
 from milepost.store.client import Row, Store
@@ -116,10 +117,14 @@ class Rebuild:
         """Do it, page by page."""
         partition, number = self.partition, self.partition.number
         try:
+            # Long to find, and still good when flushes have gone on: what comes new lies within the spans.
+            finding = asyncio.create_task(patiently(history.spans, self._store, number))
+            async for _ in meanwhile(finding):
+                yield
+            spans = await finding
             partition.cells.reset(await patiently(stretches, self._store, number))
             first = await patiently(horizon, self._store, number)
             days = await patiently(self._store.query, _DAYS, {"partition": number, "first": first * 60})
-            spans = await patiently(history.spans, self._store, number)
             self._windows.extend(windows([(day * DAY_MINUTES, rows) for day, rows in days], first, self._most))
             check = True
             while self._windows:
@@ -178,23 +183,27 @@ class Rebuild:
         nothing = history.Told()
         for number, subject in enumerate(told.keys() | orders.keys() | costs.keys()):
             of_subject = told.get(subject, nothing)
-            self._order(subject, of_subject.orders, orders.get(subject), check, page)
+            self._order(subject, of_subject, orders.get(subject), check, page)
             if of_subject.ledger or subject in costs:
-                self._account(subject, of_subject.ledger, costs.get(subject, []), check, page)
+                self._account(subject, of_subject, costs.get(subject, []), check, page)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         await self._write(page)
         self._subjects_until = span[1] or None
         self._bound()
 
-    def _order(self, subject: str, told: list[f.AnyFact], row: Row | None, check: bool, page: _Page) -> None:
+    def _order(self, subject: str, told: history.Told, row: Row | None, check: bool, page: _Page) -> None:
         partition = self.partition
         if row is not None and row[_STATE] == EXPIRED:
             return
         kept = _readable(row[_FACTS], partition.cut) if row is not None else []
-        if not told and not kept:
+        if not told.orders and not kept:
             return
-        facts = self._merged(told, kept) if check else kept
+        facts = kept
+        if check:
+            surplus = self._surplus(told, told.orders, kept)
+            facts = sorted(told.orders + surplus, key=_offset)
+            self.found.unlogged += bool(surplus)
         order = fold(facts)
         share = contributions(order)
         self._gap.count(share, once)
@@ -214,25 +223,22 @@ class Rebuild:
             partition.orders.put(subject, encoded)
             self.found.changed += 1
 
-    def _merged(self, told: list[f.AnyFact], kept: list[f.AnyFact]) -> list[f.AnyFact]:
-        """The facts of the log, and those that only the row has, unless the log would have them."""
-        known = {fact.identity for fact in told}
-        surplus = [fact for fact in kept if fact.identity not in known and fact.offset < self._complete_from]
-        if not surplus:
-            return told
-        self.found.unlogged += 1
-        return sorted(told + surplus, key=lambda fact: fact.offset)
+    def _surplus(self, told: history.Told, facts: list[f.AnyFact], kept: list[f.AnyFact]) -> list[f.AnyFact]:
+        """The facts that only a row has, unless the log would have them."""
+        known = {fact.identity for fact in facts}
+        return [
+            fact
+            for fact in kept
+            if fact.identity not in known and (fact.offset < self._complete_from or fact.identity in told.unreadable)
+        ]
 
-    def _account(self, subject: str, told: list[f.AnyFact], rows: list[Row], check: bool, page: _Page) -> None:
+    def _account(self, subject: str, told: history.Told, rows: list[Row], check: bool, page: _Page) -> None:
         partition = self.partition
         kept = [fact for row in rows for fact in _readable(row[_COST_FACTS], partition.cut)]
-        known = {fact.identity for fact in told}
-        facts = told + [
-            fact for fact in kept if not check or (fact.identity not in known and fact.offset < self._complete_from)
-        ]
+        facts = told.ledger + self._surplus(told, told.ledger, kept) if check else kept
         account = Account()
         versions: dict[str, int] = {}
-        for fact in sorted(facts, key=lambda fact: fact.offset):
+        for fact in sorted(facts, key=_offset):
             versions.update(dict.fromkeys(account.costs_touched_by(fact), fact.offset + 1))
             account.add(fact)
         for cost_id in account.cost_ids():
@@ -274,6 +280,9 @@ class Rebuild:
             rows = cells.take_changed(partition.number, partition.cut)
             await self._insert(tables.KPIS, [*rows, cut_row(partition.number, partition.cut)])
         self._gap = Gap(0, 0)
+
+
+_offset = attrgetter("offset")
 
 
 def windows(days: list[tuple[int, int]], first: int, most: int) -> list[tuple[int, int]]:

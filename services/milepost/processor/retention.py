@@ -4,6 +4,7 @@ Tombstones come first. They have the same key, version and measures, so numbers 
 left to delete follows from them: after a crash anywhere in between the next run does it.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -13,13 +14,14 @@ from typing import Any
 from milepost.domain.kpis import ABANDONED_AFTER_DAYS
 from milepost.processor.orders import EXPIRED, GONE
 from milepost.processor.partition import Partition
-from milepost.processor.patience import patiently
+from milepost.processor.patience import meanwhile, patiently
 from milepost.processor.rebuild import Insert
 from milepost.store import tables
 from milepost.store.client import Row, Store
 
 log = logging.getLogger(__name__)
 
+ORDERS_AT_ONCE = 100_000
 ORDERS_A_PAGE = 2_000
 TRIALS_KEPT = timedelta(days=1)
 """How long events in test mode are kept."""
@@ -31,12 +33,16 @@ WHERE partition = {partition:UInt16} AND appended >= {cutoff:Int64}
 """
 _LAST_MOMENT = "greatest(last_event_at, promised_until, deadline)"
 _EXPIRING = f"""
-SELECT {", ".join(tables.ORDERS.columns)} FROM orders_store FINAL
+SELECT order_id FROM orders_store FINAL
 WHERE partition = {{partition:UInt16}} AND order_id > {{after:String}}
     AND state != 'expired' AND version <= {{most:UInt64}}
     AND {_LAST_MOMENT} < {{cutoff:Int64}}
     AND (closed_at > 0 OR {_LAST_MOMENT} < {{silent:Int64}})
 ORDER BY order_id LIMIT {{limit:UInt32}}
+"""  # noqa: S608 - column names only
+_ROWS = f"""
+SELECT {", ".join(tables.ORDERS.columns)} FROM orders_store FINAL
+WHERE order_id IN {{orders:Array(String)}} AND partition = {{partition:UInt16}} AND version <= {{most:UInt64}}
 """  # noqa: S608 - column names only
 _GONE = """(
     SELECT order_id FROM orders_store WHERE partition = {partition:UInt16} AND state = 'expired'
@@ -86,35 +92,54 @@ class Retention:
     async def pages(self) -> AsyncIterator[None]:
         """Do it, page by page."""
         number = self.partition.number
-        since = {"partition": number, "cutoff": self._cutoff}
-        first, some = (await patiently(self._store.query, _FIRST_SINCE, since))[0]
-        after: str | None = ""
-        while after is not None:
-            # Rows ahead of the cut are not believed yet.
-            most = min(self.partition.cut, int(first)) if some else self.partition.cut
-            after = await self._bury(after, most)
-            yield
+        most = await self._heard_of_before()
+        after = ""
+        while True:
+            finding = asyncio.create_task(self._expiring(after, most))
+            async for _ in meanwhile(finding):
+                yield
+            orders = await finding
+            for start in range(0, len(orders), ORDERS_A_PAGE):
+                await self._bury(orders[start : start + ORDERS_A_PAGE], most)
+                yield
+            if not orders:
+                break
+            after = orders[-1]
         if self.expired:
             log.info("partition %d: %d orders have expired", number, self.expired)
         trials = self._now - int(TRIALS_KEPT.total_seconds()) * 1_000_000
-        for table, condition in _DELETIONS:
-            await self._delete(table, condition, {"partition": number, "cutoff": trials})
+        deleting = asyncio.create_task(self._delete_all({"partition": number, "cutoff": trials}))
+        async for _ in meanwhile(deleting):
             yield
+        await deleting
 
-    async def _bury(self, after: str, most: int) -> str | None:
-        """Put tombstones in place of a page of orders; gives the last, None where there are no more."""
+    async def _heard_of_before(self) -> int:
+        """The highest version of an order of which nothing has come since the cutoff. Rows ahead of the cut are not
+        believed.
+        """
+        since = {"partition": self.partition.number, "cutoff": self._cutoff}
+        first, some = (await patiently(self._store.query, _FIRST_SINCE, since))[0]
+        return min(self.partition.cut, int(first)) if some else self.partition.cut
+
+    async def _expiring(self, after: str, most: int) -> list[str]:
         silent = min(self._cutoff, self._now - ABANDONED_AFTER_DAYS * _DAY_US)
-        key = {"partition": self.partition.number, "after": after, "most": most, "limit": ORDERS_A_PAGE}
+        key = {"partition": self.partition.number, "after": after, "most": most, "limit": ORDERS_AT_ONCE}
         key |= {"cutoff": self._cutoff, "silent": silent}
-        rows = await patiently(self._store.query, _EXPIRING, key, binary=["facts"])
-        if not rows:
-            return None
+        return [row[0] for row in await patiently(self._store.query, _EXPIRING, key)]
+
+    async def _bury(self, orders: list[str], most: int) -> None:
+        """Put tombstones in place of those of ``orders`` of which nothing has come since they were found."""
+        key = {"partition": self.partition.number, "orders": orders, "most": most}
+        rows = await patiently(self._store.query, _ROWS, key, binary=["facts"])
         await self._insert(tables.ORDERS, [tombstone(row) for row in rows])
         for row in rows:
             if row[0] in self.partition.orders:
                 self.partition.orders.put(row[0], GONE)
         self.expired += len(rows)
-        return str(rows[-1][0])
+
+    async def _delete_all(self, key: dict[str, Any]) -> None:
+        for table, condition in _DELETIONS:
+            await self._delete(table, condition, key)
 
     async def _delete(self, table: str, condition: str, key: dict[str, Any]) -> None:
         """One mutation, and none where nothing is to be deleted."""
