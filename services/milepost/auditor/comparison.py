@@ -40,18 +40,18 @@ def differences(
     """How many numbers were compared, and those that differ: counts and sums at all, quantiles beyond their error."""
     found: list[Drift] = []
     compared = 0
+    # Beside costs that are split further, deliveries stand once for each part.
     split = bool(set(question.by) & set(COST_DIMENSIONS))
+    names = {"cost"} if split else {name for kpi in question.kpis for name in kpi.measures}
     for labels in sorted(streamed.keys() | recomputed.keys()):
         one, other = streamed.get(labels, Sums()), recomputed.get(labels, Recount())
-        # Beside costs that are split further, deliveries stand once for each part.
-        names = {"cost"} if split else one.measures.keys() | other.measures.keys()
         dimensions = dict(zip(question.by, labels, strict=False))
         for name in sorted(names):
             compared += 1
             pair = one.measures.get(name, 0), other.measures.get(name, 0)
             if pair[0] != pair[1]:
                 found.append(Drift(name, readers(name), dimensions, *pair))
-        for name, left, right, error in () if split else _ranks(one, other):
+        for name, left, right, error in _ranks(names, one, other):
             compared += 1
             if abs(left - right) > error * right + _ROUNDING:
                 found.append(Drift(name, readers(name.split()[0]), dimensions, left, right))
@@ -65,9 +65,9 @@ def readers(measure: str) -> tuple[str, ...]:
     )
 
 
-def _ranks(one: Sums, other: Recount) -> Iterator[tuple[str, float, float, float]]:
+def _ranks(names: set[str], one: Sums, other: Recount) -> Iterator[tuple[str, float, float, float]]:
     """What histograms say and what the durations do: how many there are, exactly; if as many, their quantiles."""
-    for name in DURATIONS:
+    for name in names.intersection(DURATIONS):
         counts = one.histograms.get(HISTOGRAMS.index(name.removesuffix("_us")), {})
         held, timed = sum(counts.values()), other.measures.get(name.replace("_us", "_timed"), 0)
         yield f"{name} histogram", held, timed, 0.0

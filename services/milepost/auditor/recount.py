@@ -41,7 +41,7 @@ def recount(store: Store, question: Question, cuts: Cuts) -> dict[Labels, Recoun
         StoreError: ClickHouse cannot be asked.
     """
     found: dict[Labels, Recount] = {}
-    if any(kpi.name != COST_KPI for kpi in question.kpis):
+    if not set(question.by) & set(COST_DIMENSIONS):
         width = sum(name not in COST_DIMENSIONS for name in question.by)
         for row in rows(store, measures_select(question, cuts)):
             one = found.setdefault(row[:width], Recount())
