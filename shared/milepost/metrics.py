@@ -81,7 +81,7 @@ EDGE_PUBLISH_SECONDS = Metric(
 EDGE_REFUSALS = Metric(
     "milepost_edge_refusals_total",
     "Requests refused because too much is in hand, by what ran out: a sender's share (429), all requests, bytes, "
-    "connections, or what the broker keeps up with (503).",
+    "connections, or what is answered in good time (503).",
     ("reason",),
 )
 EDGE_REQUESTS_IN_HAND = Metric("milepost_edge_requests_in_hand", "Requests being read, checked or published.")
@@ -123,6 +123,12 @@ EVENT_LATENESS = Metric(
 )
 RECOVERIES = Metric("milepost_processor_recoveries_total", "Partitions taken in hand.")
 RECOVERY_SECONDS = Metric("milepost_processor_recovery_seconds", "Time the last recovery took.")
+MENDED_ROWS = Metric(
+    "milepost_processor_mended_rows_total",
+    "Orders and KPI minutes that did not say what the log says, written anew by a recovery or a rebuild.",
+    ("what",),
+)
+EXPIRED_ORDERS = Metric("milepost_processor_expired_orders_total", "Orders that have left with their retention.")
 CACHED_ORDERS = Metric("milepost_processor_cached_orders", "Orders in the worker's memory.")
 SINK_FAILURES = Metric("milepost_sink_failures", "Failed calls of the store in a row; 0 while it answers.")
 

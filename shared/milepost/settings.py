@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     edge_bytes: int = Field(
         64 * 1024 * 1024, ge=1024, description="Most bytes of bodies an edge process has in hand, shared likewise."
     )
+    edge_target_seconds: float = Field(
+        1.0, gt=0, description="Time to an answer that the edge aims at: where it takes longer, less is taken in."
+    )
     edge_connections: int = Field(1_000, ge=1, description="Most connections open to an edge process.")
     edge_patience_seconds: float = Field(
         30.0,

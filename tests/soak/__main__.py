@@ -1,4 +1,4 @@
-"""`make soak-sink`, `soak-lag`, `soak-edge`: long loads on a platform in trouble. Prints a curve and figures; 1 on a fault."""
+"""`make soak-sink`, `soak-lag`, `soak-edge`: long loads on a platform in trouble. Prints figures; 1 on a fault."""
 
 import argparse
 import json

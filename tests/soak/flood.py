@@ -1,4 +1,4 @@
-"""An open-loop flood of three times what the edge can take: what is accepted comes soon, memory stays, others get in."""
+"""An open-loop flood of three times what the edge can take: accepted soon or told to wait, and others get in."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-b
 
 
 def soak(folder: Path, seconds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """For batches and for single posts: capacity, then a flood of ``seconds`` with a quiet neighbour; figures, faults."""
+    """For batches and single posts: capacity, then a flood of ``seconds`` with a quiet neighbour; figures, faults."""
     known = city.simulate(PREPARED, folder / "city")
     made = [new_key(name, (Right.WRITE,), "/", None) for name in ("flood", "neighbour")]
     write_keys(folder / "keys.json", KeyFile(tuple(stored for _, stored in made)))
@@ -47,9 +47,7 @@ def soak(folder: Path, seconds: int, say: Callable[[str], None]) -> dict[str, An
             found = uvloop.run(_flood(stage, requests, quiet, seconds))
             figures |= {f"{name}: {key}": value for key, value in found.items()}
             if found["neighbour_not_accepted"]:
-                faults.append(
-                    f"{name}: {found['neighbour_not_accepted']} posts of the quiet neighbour were not accepted"
-                )
+                faults.append(f"{name}: {found['neighbour_not_accepted']} posts of the neighbour not accepted")
             if not found["told_to_wait"]:
                 faults.append(f"{name}: nobody was told to wait")
     return {"figures": figures, "faults": faults}

@@ -30,7 +30,7 @@ CATCHING_UP_SECONDS = 4.0
 PROGRESS_SECONDS = 1.0
 ACCOUNTS_KEPT = 5_000
 """Ledger accounts of a partition in memory."""
-SHARE_IN_HAND = 2.0
+SHARE_IN_HAND = 1.25
 """Of a full flush: records taken in before the partitions have to wait."""
 SHARE_WHILE_AWAY = 0.25
 """The same while the store is away: what waits on the topic needs no memory here."""
@@ -72,7 +72,7 @@ class Engine:
         self._pauses = Pauses(settings, store, self._feed)
         self._suspects: dict[int, int] = {}
         """Partitions of a flush that the store refused, and the offset each must get past by itself."""
-        self.upkeep = Upkeep(settings, store, sink.insert)
+        self.upkeep = Upkeep(settings, store, sink.insert, report)
         self._flushing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
@@ -106,7 +106,7 @@ class Engine:
         """Take exactly these partitions in hand; returns where to read each from, its cut in the store."""
         started = time.monotonic()
         numbers = sorted(numbers)
-        recovered = await recover(self._store, numbers, self._partition_count())
+        recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
         await self._pauses.adopt(recovered)
         self.generation += 1
         self._suspects.clear()
@@ -307,7 +307,7 @@ class Engine:
             except RefusedFlushError as error:
                 reached |= error.reached
             generation, numbers = self.generation, sorted(self.partitions)
-            recovered = await recover(self._store, numbers, self._partition_count())
+            recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
             if generation != self.generation:
                 return
             self.generation += 1

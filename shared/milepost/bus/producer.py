@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from milepost.bus.pace import Pace
 from milepost.bus.partitions import partition_of
 
 _log = logging.getLogger(__name__)
@@ -61,17 +60,11 @@ class Publisher:
         self._lanes: list[_Lane] = []
         self._held = 0
         self._held_bytes = held_bytes
-        self._pace = Pace(held_bytes, timeout_seconds)
         self._acknowledged_at = 0.0
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None
-
-    @property
-    def window(self) -> int:
-        """How many bytes may wait for the broker, so that it acknowledges them in good time."""
-        return self._pace.window
 
     async def start(self) -> None:
         """Begin to connect; waits a moment for it, but does not fail without a broker."""
@@ -120,7 +113,6 @@ class Publisher:
                 await asyncio.gather(*futures)
         except TimeoutError:
             why = f"the broker did not acknowledge within {self._timeout:g} s"
-            self._pace.late(self._timeout)
             # A broker that is slow, or throttles us, would not get faster by a new connection.
             if self._acknowledged_at < began:
                 self._give_up(why)
@@ -128,7 +120,6 @@ class Publisher:
         finally:
             self._held -= size
         self._acknowledged_at = time.monotonic()
-        self._pace.acknowledged(size, self._acknowledged_at - began)
 
     def _hand_over(self, partition: int, share: list[Record]) -> asyncio.Future[None]:
         lane = self._lanes[partition]

@@ -1,16 +1,16 @@
 """Overload: how much of what is sent an edge service takes in hand at once, and whose request has to wait."""
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import Counter, Gauge
 
+from milepost.edge.pace import Pace
 from milepost.edge.problems import ProblemError
 
-SENDER, REQUESTS, BYTES, BROKER, CONNECTIONS = "sender", "requests", "bytes", "broker", "connections"
-REASONS = (SENDER, REQUESTS, BYTES, BROKER, CONNECTIONS)
-"""What ran out: a sender's share, requests or bytes in hand, what the broker keeps up with, connections."""
+SENDER, REQUESTS, BYTES, PACE, CONNECTIONS = "sender", "requests", "bytes", "pace", "connections"
+REASONS = (SENDER, REQUESTS, BYTES, PACE, CONNECTIONS)
+"""What ran out: a sender's share, requests or bytes in hand, what is answered in good time, connections."""
 RETRY_SECONDS = 1
 UNDECLARED_BYTES = 64 * 1024
 """Counted at first for a body that does not say how long it will be."""
@@ -24,15 +24,15 @@ class Admission:
     there is none at all it is 503. A sender with nothing in hand is never told that it sends too much, and a single
     request is taken whatever its size.
 
-    ``window`` tells how many bytes the broker keeps up with at the moment.
+    ``pace`` tells how many bytes are answered in good time at the moment, and learns it from every answer.
     """
 
-    def __init__(self, requests: int, size: int, window: Callable[[], int] = lambda: 1 << 62) -> None:
+    def __init__(self, requests: int, size: int, pace: Pace) -> None:
         self.requests = 0
         self.size = 0
         self._most_requests = requests
         self._most_bytes = size
-        self._window = window
+        self.pace = pace
         self._senders: dict[str, list[int]] = {}
         self._refusals: Counter | None = None
 
@@ -97,12 +97,12 @@ class Admission:
     def _check_bytes(self, sender: str, mine: list[int], more: int) -> None:
         if not self.requests:
             return
-        window = self._window()
+        window = self.pace.window
         most = min(self._most_bytes, window)
         if mine[0] and mine[1] + more > most // (len(self._senders) + 1):
             raise self._too_much(sender, mine)
         if self.size + more > most:
-            raise self._full(BROKER if window < self._most_bytes else BYTES)
+            raise self._full(PACE if window < self._most_bytes else BYTES)
 
     def _too_much(self, sender: str, mine: list[int]) -> ProblemError:
         self.refuse(SENDER)
@@ -114,7 +114,7 @@ class Admission:
 
     def _full(self, reason: str) -> ProblemError:
         self.refuse(reason)
-        why = "the broker does not keep up" if reason == BROKER else f"too many {reason} are under way here"
+        why = "answers take too long here" if reason == PACE else f"too many {reason} are under way here"
         detail = f"{why}; nothing of this request was read, send it again"
         return ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
@@ -122,12 +122,17 @@ class Admission:
 class Ticket:
     """A request in hand; at the end of the ``with`` block it is not any more."""
 
-    __slots__ = ("_admission", "_sender", "_size")
+    __slots__ = ("_admission", "_here_at", "_sender", "_size")
 
     def __init__(self, admission: Admission, sender: str, size: int) -> None:
         self._admission = admission
         self._sender = sender
         self._size = size
+        self._here_at = 0.0
+
+    def here(self) -> None:
+        """The body is there, whole: from now on we are who makes its sender wait."""
+        self._here_at = self._admission.pace.clock()
 
     def hold(self, size: int) -> None:
         """The body has ``size`` bytes so far. Raises ``ProblemError`` 429 or 503 where that is too much."""
@@ -142,4 +147,7 @@ class Ticket:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        pace = self._admission.pace
+        if self._here_at:
+            pace.answered(self._size, pace.clock() - self._here_at, self._admission.size)
         self._admission.leave(self._sender, self._size)

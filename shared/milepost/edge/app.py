@@ -19,6 +19,7 @@ from milepost.edge.events import add_events
 from milepost.edge.forms import RETRACTION, Form, add_forms
 from milepost.edge.meters import CountRequests, EdgeMeters
 from milepost.edge.openapi import HEALTH, READINESS, components
+from milepost.edge.pace import Pace
 from milepost.edge.problems import add_problem_handlers
 from milepost.edge.protocol import ConnectionLimits
 from milepost.settings import Service, Settings, load
@@ -36,7 +37,9 @@ def create_edge(service: Service, forms: Sequence[Form], settings: Settings | No
     publisher = Publisher(settings.kafka_servers, LIFECYCLE.name, settings.publish_timeout_seconds, settings.edge_bytes)
     meters = EdgeMeters()
     gate = Gate(settings)
-    admission = Admission(settings.edge_requests, settings.edge_bytes, lambda: publisher.window)
+    admission = Admission(
+        settings.edge_requests, settings.edge_bytes, Pace(settings.edge_bytes, settings.edge_target_seconds)
+    )
     admission.report(meters.refusals, meters.requests_in_hand, meters.bytes_in_hand)
     reader = BodyReader(settings.max_body_bytes, settings.edge_patience_seconds)
     desk = Desk(settings, gate, reader, admission, publisher, meters)

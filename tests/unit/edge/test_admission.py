@@ -3,7 +3,12 @@
 import pytest
 
 from milepost.edge.admission import Admission
+from milepost.edge.pace import Pace
 from milepost.edge.problems import ProblemError
+
+
+def _admission(requests: int, size: int) -> Admission:
+    return Admission(requests, size, Pace(size, 1.0))
 
 
 def _refusal(admission: Admission, sender: str, size: int | None = 10) -> int:
@@ -15,7 +20,7 @@ def _refusal(admission: Admission, sender: str, size: int | None = 10) -> int:
 
 
 def test_one_sender_gets_half_and_the_others_still_find_room() -> None:
-    admission = Admission(12, 1_000_000)
+    admission = _admission(12, 1_000_000)
     for _ in range(6):
         admission.enter("flood", 10)
     assert _refusal(admission, "flood") == 429
@@ -27,7 +32,7 @@ def test_one_sender_gets_half_and_the_others_still_find_room() -> None:
 
 
 def test_no_number_of_senders_gets_past_the_whole() -> None:
-    admission = Admission(4, 1_000_000)
+    admission = _admission(4, 1_000_000)
     tickets = [admission.enter(f"sender-{number}", 10) for number in range(4)]
     assert _refusal(admission, "late") == 503
     with tickets[0]:
@@ -36,7 +41,7 @@ def test_no_number_of_senders_gets_past_the_whole() -> None:
 
 
 def test_bytes_are_shared_likewise() -> None:
-    admission = Admission(1_000, 1_200)
+    admission = _admission(1_000, 1_200)
     admission.enter("flood", 500)
     assert _refusal(admission, "flood", 200) == 429
     admission.enter("flood", 100)
@@ -48,7 +53,7 @@ def test_bytes_are_shared_likewise() -> None:
 
 
 def test_a_single_request_is_taken_whatever_its_size() -> None:
-    admission = Admission(10, 100)
+    admission = _admission(10, 100)
     with admission.enter("a", 5_000):
         assert _refusal(admission, "b", 1) == 503
     with admission.enter("a", None) as ticket:
@@ -56,17 +61,21 @@ def test_a_single_request_is_taken_whatever_its_size() -> None:
     assert (admission.requests, admission.size) == (0, 0)
 
 
-def test_what_the_broker_keeps_up_with_bounds_what_is_taken() -> None:
-    window = 1_000
-    admission = Admission(10, 1_000_000, lambda: window)
-    with admission.enter("a", 900):
-        assert _refusal(admission, "b", 200) == 503
-        window = 2_000
-        admission.enter("b", 200)
+def test_late_answers_bound_what_is_taken() -> None:
+    now = 100.0
+    pace = Pace(1_000_000, 1.0, lambda: now)
+    admission = Admission(10, 1_000_000, pace)
+    with admission.enter("a", 40_000) as ticket:
+        ticket.here()
+        now += 5.0
+    assert pace.window == 20_000
+    with admission.enter("a", 15_000):
+        assert _refusal(admission, "b", 8_000) == 503
+        admission.enter("b", 5_000)
 
 
 def test_who_was_refused_leaves_nothing_behind() -> None:
-    admission = Admission(10, 100)
+    admission = _admission(10, 100)
     with admission.enter("a", 100):
         for number in range(50):
             assert _refusal(admission, f"new-{number}") == 503

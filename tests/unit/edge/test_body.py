@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from milepost.edge.admission import Admission
 from milepost.edge.body import BodyReader
+from milepost.edge.pace import Pace
 from milepost.edge.problems import ProblemError
 
 
@@ -73,7 +74,7 @@ async def test_a_compressed_body_is_not_read() -> None:
     ],
 )
 async def test_whatever_became_of_a_body_its_room_is_free_again(first: Callable[[], Request]) -> None:
-    reader, admission = BodyReader(100, seconds=0.05), Admission(2, 100)
+    reader, admission = BodyReader(100, seconds=0.05), Admission(2, 100, Pace(100, 1.0))
     for _ in range(5):
         with contextlib.suppress(ProblemError), admission.enter("a", None) as ticket:
             await reader.read(first(), ticket.hold)
@@ -81,7 +82,7 @@ async def test_whatever_became_of_a_body_its_room_is_free_again(first: Callable[
 
 
 async def test_what_there_is_no_room_for_is_not_read_on() -> None:
-    reader, admission = BodyReader(1_000_000), Admission(10, 300_000)
+    reader, admission = BodyReader(1_000_000), Admission(10, 300_000, Pace(300_000, 1.0))
     with admission.enter("a", 200_000), admission.enter("b", None) as ticket:
         chunks = iter([b"x" * 60_000] * 10)
         with pytest.raises(ProblemError) as error:

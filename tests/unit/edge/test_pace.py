@@ -1,45 +1,43 @@
-"""What may wait for the broker follows what it acknowledges in good time."""
+"""What may be in hand follows what is answered in good time."""
 
-from milepost.bus.pace import FLOOR_BYTES, Pace
+from milepost.edge.pace import FLOOR_BYTES, Pace
 
 MIB = 1 << 20
 
 
-def test_a_quick_broker_leaves_the_window_wide() -> None:
-    pace = Pace(64 * MIB, 10.0, lambda: 100.0)
+def test_quick_answers_leave_the_window_wide() -> None:
+    pace = Pace(64 * MIB, 1.0, lambda: 100.0)
     for _ in range(100):
-        pace.acknowledged(MIB, 0.02)
+        pace.answered(MIB, 0.02, 32 * MIB)
     assert pace.window == 64 * MIB
 
 
-def test_it_narrows_once_a_round_and_widens_by_what_comes_back_in_time() -> None:
+def test_it_narrows_once_a_round_and_widens_by_what_is_answered_in_time() -> None:
     now = 100.0
-    pace = Pace(64 * MIB, 10.0, lambda: now)
+    pace = Pace(64 * MIB, 1.0, lambda: now)
     for _ in range(20):
-        pace.acknowledged(MIB, 5.0)
-    assert pace.window == 32 * MIB
+        pace.answered(MIB, 5.0, 20 * MIB)
+    assert pace.window == 10 * MIB
     now = 106.0
-    pace.late(5.0)
-    assert pace.window == 16 * MIB
+    pace.answered(MIB, 5.0, 10 * MIB)
+    assert pace.window == 5 * MIB
     for _ in range(4):
-        pace.acknowledged(MIB, 0.1)
-    assert pace.window == 20 * MIB
+        pace.answered(MIB, 0.1, 5 * MIB)
+    assert pace.window == 9 * MIB
 
 
-def test_a_throttled_broker_is_found_out_and_the_wait_becomes_short() -> None:
-    """A broker that takes 1 MiB a second, and senders that fill whatever window there is."""
+def test_whoever_fills_the_window_is_not_kept_waiting_for_long() -> None:
+    """A service that gets through 1 MiB a second, and senders that fill whatever window there is."""
     now = 1_000.0
-    pace = Pace(64 * MIB, 10.0, lambda: now)
+    pace = Pace(64 * MIB, 1.0, lambda: now)
     waits = []
     for _ in range(40):
-        wait = pace.window / MIB
-        now += min(wait, 10.0)
-        if wait > 10.0:
-            pace.late(10.0)
-        else:
-            pace.acknowledged(pace.window, wait)
+        in_hand = pace.window
+        wait = in_hand / MIB
+        now += wait
+        pace.answered(in_hand, wait, in_hand)
         waits.append(wait)
-    assert max(waits[10:]) <= 5.0
+    assert max(waits[7:]) <= 1.0
     assert pace.window >= FLOOR_BYTES
 
 
@@ -48,5 +46,5 @@ def test_it_never_closes_altogether() -> None:
     pace = Pace(MIB, 1.0, lambda: now)
     for _ in range(50):
         now += 10.0
-        pace.late(1.0)
+        pace.answered(10, 2.0, 10)
     assert pace.window == FLOOR_BYTES
