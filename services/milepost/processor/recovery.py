@@ -1,7 +1,7 @@
 """Bringing partitions' state back: where they stand, what is stored, and whether their numbers add up."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from milepost.domain import facts as f
@@ -15,6 +15,7 @@ from milepost.processor.orders import OrderCache
 from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
 from milepost.processor.rebuild import Rebuild
+from milepost.processor.tenure import Tenure, writers
 from milepost.store import tables
 from milepost.store.client import Row, Store
 
@@ -58,9 +59,16 @@ class _Stand:
     orders: OrderCache
     stretches: list[Stretch] = field(default_factory=list)
     adds_up: bool = True
+    tenure: Tenure = field(default_factory=Tenure)
 
 
-async def recover(store: Store, numbers: Sequence[int], siblings: int | None = None) -> list[Partition]:
+Tell = Callable[[int, int], None]
+"""Is told how many orders and KPI minutes were written anew."""
+
+
+async def recover(
+    store: Store, numbers: Sequence[int], siblings: int | None = None, tell: Tell = lambda orders, minutes: None
+) -> list[Partition]:
     """The state of the partitions ``numbers`` at their cuts; one whose KPI rows are not the sum of its orders is
     rebuilt from its log first. ``siblings`` is how many partitions the topic has.
     """
@@ -70,21 +78,24 @@ async def recover(store: Store, numbers: Sequence[int], siblings: int | None = N
     partitions = []
     for number in numbers:
         stand = found[number]
-        partition = Partition(number, stand.cut, Cells(stand.stretches), stand.orders, siblings=siblings)
+        partition = Partition(
+            number, stand.cut, Cells(stand.stretches), stand.orders, siblings=siblings, tenure=stand.tenure
+        )
         if not stand.adds_up:
             log.warning("partition %d: KPI rows and orders disagree at offset %d, rebuilding", number, stand.cut)
-            await _mend(store, partition)
+            await _mend(store, partition, tell)
         partitions.append(partition)
     return partitions
 
 
-async def _mend(store: Store, partition: Partition) -> None:
+async def _mend(store: Store, partition: Partition, tell: Tell) -> None:
     async def insert(table: tables.Table, rows: list[Row]) -> None:
         await patiently(store.insert, table, rows)
 
     rebuild = Rebuild(store, insert, partition)
     async for _ in rebuild.pages():
         pass
+    tell(rebuild.found.changed, rebuild.found.minutes)
     partition.cells.reset(())
     if not all((await patiently(_add_up, store, {partition.number: partition.cut})).values()):
         log.error(
@@ -96,6 +107,8 @@ async def _mend(store: Store, partition: Partition) -> None:
 
 def _look(store: Store, numbers: list[int]) -> dict[int, _Stand]:
     of_these = {"partitions": numbers}
+    # First of all: what is written from here on is noticed.
+    written = writers(store, numbers)
     cuts = dict.fromkeys(numbers, 0) | {row[0]: int(row[1]) for row in store.query(_CUTS, of_these)}
     counts: dict[int, int] = dict(store.query(_COUNTS, of_these))
     found = {number: _Stand(cuts[number], OrderCache((), counts.get(number, 0))) for number in numbers}
@@ -105,6 +118,7 @@ def _look(store: Store, numbers: list[int]) -> dict[int, _Stand]:
     for number, right in _add_up(store, {number: cut for number, cut in cuts.items() if cut}).items():
         found[number].adds_up = right
     for number, stand in found.items():
+        stand.tenure = Tenure.begin(written[number])
         stand.stretches = stretches(store, number)
         log.info("partition %d: %d orders stored, going on at offset %d", number, counts.get(number, 0), stand.cut)
     return found

@@ -37,10 +37,13 @@ class Report:
         self._lateness = metrics.EVENT_LATENESS.tally(self.registry, LATENESS_BUCKETS)
         self._recoveries = metrics.RECOVERIES.counter(self.registry)
         self._recovery = metrics.RECOVERY_SECONDS.gauge(self.registry)
+        self._mended = metrics.MENDED_ROWS.counter(self.registry)
+        self._expired = metrics.EXPIRED_ORDERS.counter(self.registry)
         self._orders = metrics.CACHED_ORDERS.gauge(self.registry)
         self._sink_failures = metrics.SINK_FAILURES.gauge(self.registry)
         for reason in _REASONS:
             self._dead_letters.labels(reason)
+        self.mended(0, 0)
 
     def flushed(self, batch: Batch, build_seconds: float, seconds: float) -> None:
         """A flush has been written."""
@@ -71,6 +74,15 @@ class Report:
         """Partitions have been taken in hand."""
         self._recoveries.inc(partitions)
         self._recovery.set(seconds)
+
+    def mended(self, orders: int, minutes: int) -> None:
+        """Orders and KPI minutes were wrong, and have been written anew."""
+        self._mended.labels("orders").inc(orders)
+        self._mended.labels("minutes").inc(minutes)
+
+    def expired(self, orders: int) -> None:
+        """Orders have expired."""
+        self._expired.inc(orders)
 
     def progress(self, lag: dict[int, int], rows: list[tuple[Any, ...]], cached_orders: int) -> None:
         """How far the partitions are; ``rows`` as written to ``progress_store``."""

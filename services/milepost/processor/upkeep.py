@@ -8,7 +8,9 @@ from typing import Protocol
 from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
 from milepost.processor.rebuild import Insert, Rebuild
+from milepost.processor.report import Report
 from milepost.processor.retention import Retention
+from milepost.processor.tenure import writers
 from milepost.settings import Settings
 from milepost.store.client import Store
 from milepost.store.rebuilds import Request, open_requests, report_row
@@ -36,10 +38,30 @@ class Job(Protocol):
         ...
 
 
+class Mending:
+    """A rebuild of a partition that others have written to while it was ours."""
+
+    def __init__(self, store: Store, insert: Insert, partition: Partition, most: int) -> None:
+        self.partition = partition
+        self._store = store
+        self._rebuild = Rebuild(store, insert, partition, most=most)
+
+    async def pages(self) -> AsyncIterator[None]:
+        """Do it; between two pages flushes may happen."""
+        partition, number = self.partition, self.partition.number
+        log.warning("partition %d: another worker has written to it while it was ours, rebuilding", number)
+        since = dict(partition.tenure.others)
+        async for _ in self._rebuild.pages():
+            yield
+        partition.tenure.mended((await patiently(writers, self._store, [number]))[number], since)
+        log.info("partition %d: mended; %d KPI minutes changed", number, self._rebuild.found.minutes)
+
+
 class Upkeep:
     """One job at a time. Nothing may be in the making, and nothing being written, while a page is done."""
 
-    def __init__(self, settings: Settings, store: Store, insert: Insert) -> None:
+    def __init__(self, settings: Settings, store: Store, insert: Insert, report: Report) -> None:
+        self._report = report
         self._days = settings.order_retention_days
         self._most = settings.cache_minutes
         self._store = store
@@ -64,6 +86,8 @@ class Upkeep:
         if now - self._looked >= LOOK_SECONDS and partitions:
             self._looked = now
             self._requests = await patiently(open_requests, self._store, list(partitions))
+            for number, written in (await patiently(writers, self._store, list(partitions))).items():
+                partitions[number].tenure.look(written)
         if self._job is None:
             self._next(partitions, now)
         return self._job is not None
@@ -85,6 +109,10 @@ class Upkeep:
                 rebuild = Rebuild(self._store, self._insert, partitions[number], request.complete_from, self._most)
                 log.info("partition %d: rebuilding from the log, as asked", number)
                 self._begin(rebuild)
+                return
+        for partition in partitions.values():
+            if partition.tenure.disturbed:
+                self._begin(Mending(self._store, self._insert, partition, self._most))
                 return
         for number, partition in partitions.items():
             if self._expire_at[number] <= now:
@@ -111,6 +139,8 @@ class Upkeep:
             await self._tell(self._job, finished=False)
 
     async def _tell(self, job: Job, *, finished: bool) -> None:
+        if isinstance(job, Retention):
+            self._report.expired(job.expired if finished else 0)
         if not isinstance(job, Rebuild):
             return
         number, found = job.partition.number, job.found
@@ -121,6 +151,7 @@ class Upkeep:
         await self._insert(REBUILDS, [report_row(request, figures, finished=finished)])
         if finished:
             self._requests.pop(number)
+            self._report.mended(found.changed, found.minutes)
             log.info(
                 "partition %d: rebuilt: %d orders, %d changed; %d KPI minutes changed", number, *figures[:2], figures[3]
             )
