@@ -16,6 +16,7 @@ COMMANDS = (
     "dead_letters",
     "backup",
     "restore",
+    "erase",
     "keys",
     "migrate",
     "topics",

@@ -15,6 +15,7 @@ from milepost.processor.retention import TRIALS_KEPT
 from milepost.settings import Settings
 from milepost.store import tables
 from milepost.store.client import Row, Store
+from milepost.store.offset_bases import offset_bases
 
 ROWS_AN_INSERT = 20_000
 _POLL_MS = 500
@@ -73,7 +74,9 @@ class Refill:
         starts = await consumer.beginning_offsets(list(places.values()))
         ends = await consumer.end_offsets(list(places.values()))
         cuts = await asyncio.to_thread(self._known, partitions)
-        last = {place: min(cuts.get(number, 0), ends[place]) for number, place in places.items()}
+        bases = await asyncio.to_thread(offset_bases, self._store)
+        base = {place: bases.get(number, 0) for number, place in places.items()}
+        last = {place: min(cuts.get(number, 0) - base[place], ends[place]) for number, place in places.items()}
         left = {place for place in places.values() if starts[place] < last[place]}
         total = sum(last[place] - starts[place] for place in left)
         read = 0
@@ -85,6 +88,8 @@ class Refill:
         while left:
             for place, records in (await consumer.getmany(*left, timeout_ms=_POLL_MS)).items():
                 ours = [record for record in records if record.offset < last[place]]
+                for record in ours:
+                    record.offset += base[place]
                 self._take(ours)
                 read += len(ours)
             for place in list(left):
@@ -94,7 +99,7 @@ class Refill:
             if len(self._events) >= ROWS_AN_INSERT or not left:
                 await self._write()
             tell(read, total)
-        return {number: starts[place] for number, place in places.items()}
+        return {number: starts[place] + base[place] for number, place in places.items()}
 
     def _known(self, partitions: Sequence[int]) -> dict[int, int]:
         ours = {"partitions": list(partitions)}

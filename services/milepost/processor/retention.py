@@ -18,6 +18,7 @@ from milepost.processor.patience import meanwhile, patiently
 from milepost.processor.rebuild import Insert
 from milepost.store import tables
 from milepost.store.client import Row, Store
+from milepost.store.erasures import reapply_erasures
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,10 @@ class Retention:
         async for _ in meanwhile(deleting):
             yield
         await deleting
+        erasing = asyncio.create_task(patiently(reapply_erasures, self._store))
+        async for _ in meanwhile(erasing):
+            yield
+        await erasing
 
     async def _heard_of_before(self) -> int:
         """The highest version of an order of which nothing has come since the cutoff. Rows ahead of the cut are not
