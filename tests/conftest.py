@@ -6,7 +6,7 @@ database and a consumer group of their own (``installation``, one a module, with
 applied). A test that must see an empty topic, or that kills an engine, starts a platform of its own
 (``start_platform``).
 
-Absence. A test that needs Prometheus or the test data is skipped with the reason where they are absent; with
+Absence. A test that needs Prometheus, a browser or the test data is skipped with the reason where they are absent; with
 ``MILEPOST_TEST_STRICT=1`` it fails instead.
 
 Containers. With ``MILEPOST_TEST_PLATFORM=containers`` the same tests get the official images of Kafka and ClickHouse
@@ -45,6 +45,8 @@ def _absent(marker: str) -> str | None:
         ]
         if missing:
             return f"not installed: {', '.join(missing)} (Debian: apt install prometheus prometheus-alertmanager)"
+    if marker == "needs_browser" and not shutil.which("chromium"):
+        return "not installed: chromium (Debian: apt install chromium)"
     if marker == "needs_data":
         folder = os.environ.get("MILEPOST_TEST_DATA")
         if not folder:
@@ -63,7 +65,7 @@ def skip_or_fail(reason: str) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip or fail what this machine cannot run."""
-    for marker in ("needs_prometheus", "needs_data"):
+    for marker in ("needs_prometheus", "needs_browser", "needs_data"):
         if item.get_closest_marker(marker):
             reason = _absent(marker)
             if reason:
