@@ -136,10 +136,10 @@ class Course:
             case 9:
                 await self._flush("after", c)
             case 10:
-                await self._succeed()
+                await self.succeed()
             case 11 | 12:
                 self._asleep.append(self.owner)
-                await self._succeed()
+                await self.succeed()
             case 13:
                 await self._write_again(c)
             case 14:
@@ -150,7 +150,7 @@ class Course:
     async def _read(self, number: int, most: int) -> None:
         await _read_upto(self.owner, number, most, self._upto[number])
 
-    async def _succeed(self) -> None:
+    async def succeed(self) -> None:
         """The owner is gone, another takes over."""
         self.deaths += 1
         self.owner = self._make()
@@ -167,9 +167,9 @@ class Course:
         except CrashError:
             if dies == "before" and (self._wild or worker.sink.lost):
                 self._on_their_way += _unwritten(worker.sink)
-            await self._succeed()
+            await self.succeed()
         except AheadOfUsError:
-            await self._succeed()
+            await self.succeed()
         finally:
             worker.sink.dies, worker.sink.lost = "", ()
 

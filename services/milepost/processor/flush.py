@@ -20,8 +20,6 @@ from milepost.processor.rows import ledger_row, order_row
 YIELD_EVERY = 100
 """Orders folded between two looks at the event loop, so that heartbeats and requests go on."""
 
-NO_CELL: CellKey = (0, "", "", "", "", "", "", "")
-
 CONFLICT = "conflict"
 MISPLACED = "misplaced"
 EXPIRED = "expired"
@@ -76,15 +74,17 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
             await asyncio.sleep(0)
     reached = pending.next_offset
     batch.kpis += partition.cells.take_changed(partition.number, reached)
-    batch.kpis.append(cut_row(partition.number, reached))
+    batch.kpis.append(cut_row(partition, reached))
     batch.rejected += pending.rejected
     batch.restated += restated.lateness()
     batch.records += pending.records
 
 
-def cut_row(partition: int, reached: int) -> tuple[object, ...]:
-    """The row that says: everything of ``partition`` below offset ``reached`` is in the KPI rows."""
-    return Cell().row(CUT, NO_CELL, partition, reached)
+def cut_row(partition: Partition, reached: int) -> tuple[object, ...]:
+    """The row that says: everything of ``partition`` below offset ``reached`` is in the KPI rows, written by us."""
+    writer, seen, turn = partition.tenure.claim
+    key: CellKey = (0, writer, seen, str(turn) if turn else "", "", "", "", "")
+    return Cell().row(CUT, key, partition.number, reached)
 
 
 def _apply_to_order(partition: Partition, subject: str, events: list[Taken], batch: Batch) -> list[Difference]:

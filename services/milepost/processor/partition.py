@@ -13,6 +13,7 @@ from milepost.processor.intake import Rejected, Taken
 from milepost.processor.ledger import Account
 from milepost.processor.orders import OrderCache
 from milepost.processor.recent import Recent
+from milepost.processor.tenure import Tenure
 from milepost.store.pauses import Pause
 
 Difference = tuple[str, Contributions, Contributions]
@@ -86,6 +87,7 @@ class Partition:
     failures: Failures = field(default_factory=Failures)
     reading: int = 0
     """Counts how often it was read on from an earlier place: what was fetched before is passed over."""
+    tenure: Tenure = field(default_factory=Tenure)
     watcher: Callable[[Difference], None] | None = None
     """Told of every difference a flush makes, while a rebuild goes on."""
 

@@ -278,7 +278,7 @@ class Rebuild:
                 cells.touch(grain, key).put_in(list(slots.items()))
             self.found.minutes += sum(grain == MINUTE for grain, _ in self._gap.cells)
             rows = cells.take_changed(partition.number, partition.cut)
-            await self._insert(tables.KPIS, [*rows, cut_row(partition.number, partition.cut)])
+            await self._insert(tables.KPIS, [*rows, cut_row(partition, partition.cut)])
         self._gap = Gap(0, 0)
 
 
