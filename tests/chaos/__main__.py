@@ -24,8 +24,6 @@ LONG = 50
 def main() -> None:
     """Attack, judge, report."""
     options = _options()
-    # So that everything started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     plan = Plan(
         seed=str(options.seed),
         faults=options.faults,
@@ -38,20 +36,27 @@ def main() -> None:
         sys.exit(f"no such fault: {', '.join(unknown)}; there are: {'; '.join(fault.name for fault in FAULTS)}")
     _say(f"chaos: seed {plan.seed}, {plan.faults} faults, at most {plan.limit_seconds:g} s to the right number")
     folder = Path(tempfile.mkdtemp(prefix="milepost-chaos-"))
+    good = False
     try:
         good = asyncio.run(_run(plan, folder, options.json))
+    except asyncio.CancelledError:
+        _say("told to stop")
+    finally:
         if options.keep or not good:
-            kept = BUILD / "chaos-logs"
+            kept = options.json.parent / f"chaos-logs-{plan.seed}"
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(folder / "logs", kept)
             _say(f"the logs are in {kept}")
-    finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(0 if good else 1)
 
 
 async def _run(plan: Plan, folder: Path, path: Path) -> bool:
     began = time.monotonic()
+    running = asyncio.current_task()
+    assert running is not None
+    # So that everything started is stopped.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     async with Stage(folder, _say) as stage:
         skipped = report.skipped_kinds(stage.disk.absent, FAULTS)
         campaign = Campaign(plan, stage, _say)

@@ -109,6 +109,7 @@ class Campaign:
         watching = asyncio.create_task(self._watch(store, number - 1, wavered))
         await asyncio.sleep(moment)
         try:
+            self._say(f"{number:4d}  {fault.name}")
             what = await fault.strike(self._stage, self._draws, hold)
         except TimeoutError:
             what = "did not catch it in the middle"
@@ -124,7 +125,7 @@ class Campaign:
             remark = f"  LATE {found.wrong[:3]}"
         if wavered:
             remark += f"  WAVERED {wavered[:3]}"
-        self._say(f"{number:4d}  {fault.name} ({what}): right after {found.seconds:.1f} s{remark}")
+        self._say(f"{number:4d}  {what}: right after {found.seconds:.1f} s{remark}")
         await self._stage.ready(*EDGES, *WORKERS)
 
     async def _until_right(self, store: Store, block: Block, since: float) -> Round:
@@ -151,6 +152,8 @@ class Campaign:
                 continue
 
     def _waiting(self, why: str) -> None:
+        if why not in self.waits:
+            self._say(f"    a sender waits: {why}")
         self.waits[why] = self.waits.get(why, 0) + 1
 
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from chaos.disk import Disk
 from milepost.embedded import parts
 from milepost.embedded.process import Part, is_ready, spawn, stop
 from milepost.embedded.supervisor import State, Status, Supervisor
 from milepost.settings import PORT_OFFSETS, Service, Settings
 from support.fault_proxy import FaultProxy
+from support.small_disk import Disk
 
 BROKER = Service.KAFKA.value
 ENGINE = Service.CLICKHOUSE.value

@@ -6,6 +6,8 @@ from clickhouse_connect.driver.exceptions import Error
 
 TRANSIENT_CODES = frozenset(
     {
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,  # CANNOT_OPEN_FILE
         159,  # TIMEOUT_EXCEEDED
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         203,  # NO_FREE_CONNECTION
@@ -29,6 +31,8 @@ TRANSIENT_CODES = frozenset(
 )
 """ClickHouse's error codes that time may heal."""
 
+_DISK = re.compile(r"Read-only file system|No space left on device|Input/output error|Disk quota exceeded")
+"""What a disk says that somebody can mend; such an error may come under a code that means anything."""
 TABLE_EXISTS = 57
 MISSING_SCHEMA_CODES = frozenset({60, 81})
 """UNKNOWN_TABLE, UNKNOWN_DATABASE: the migrations have not run."""
@@ -78,6 +82,6 @@ def typed(error: Error, url: str) -> StoreError:
     if code in MISSING_SCHEMA_CODES:
         return SchemaMissingError(f"{text} — run `milepost migrate apply` first", code)
     # The same code for an insert that touches too many partitions, which no waiting mends.
-    if code in TRANSIENT_CODES and "Too many partitions" not in text:
+    if _DISK.search(text) or (code in TRANSIENT_CODES and "Too many partitions" not in text):
         return SinkUnavailableError(text, code)
     return SinkRefusedError(text, code)
