@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test lint check format lock bench docs test-containers clean
+.PHONY: help env run test lint check format lock bench soak-sink soak-lag soak-edge docs test-containers clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,15 @@ docs: $(ENVIRONMENT) ## Regenerate the generated documents.
 
 bench: $(BENCH_ENVIRONMENT) ## Measure, beside peers that do the same job; prints a table and JSON.
 	cd tests && ../$(BIN)/python -m bench $(ARGS)
+
+soak-sink: $(ENVIRONMENT) ## The store away under load, and back: ARGS="--seconds 600 --rate 1000".
+	cd tests && ../$(BIN)/python -m soak sink $(ARGS)
+
+soak-lag: $(ENVIRONMENT) ## Producers faster than the processor: lag grows, memory does not. ARGS="--seconds 60".
+	cd tests && ../$(BIN)/python -m soak lag $(ARGS)
+
+soak-edge: $(ENVIRONMENT) ## A flood of three times what the edge takes. ARGS="--seconds 20".
+	cd tests && ../$(BIN)/python -m soak edge $(ARGS)
 
 test-containers: $(ENVIRONMENT) ## The integration tests against containers; skips where there is no engine.
 	MILEPOST_TEST_PLATFORM=containers $(BIN)/pytest tests/integration $(ARGS)

@@ -21,8 +21,8 @@ class Admission:
 
     A sender may have at most the share of them that leaves the same to every other sender that has requests in hand,
     and to one more: alone the half, of two a third each. So who floods is told (429) while others find room; where
-    there is none at all it is 503. A sender with nothing in hand is never told that it sends too much, and a single
-    request is taken whatever its size.
+    there is none at all it is 503. A sender with nothing in hand is taken as long as there is memory, however late
+    answers are, and a single request whatever its size.
 
     ``pace`` tells how many bytes are answered in good time at the moment, and learns it from every answer.
     """
@@ -98,7 +98,7 @@ class Admission:
         if not self.requests:
             return
         window = self.pace.window
-        most = min(self._most_bytes, window)
+        most = min(self._most_bytes, window) if mine[0] else self._most_bytes
         if mine[0] and mine[1] + more > most // (len(self._senders) + 1):
             raise self._too_much(sender, mine)
         if self.size + more > most:

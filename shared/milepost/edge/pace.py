@@ -9,8 +9,8 @@ FLOOR_BYTES = 16 * 1024
 class Pace:
     """A window of bytes in hand, up to ``most``, that keeps the time to an answer about ``target_seconds``.
 
-    Whatever makes answers late (a broker that is slow or throttles us, a busy machine), the window falls to half of what
-    was in hand then, at most once a round, and grows by what is answered sooner.
+    Whatever makes answers late (a broker that is slow or throttles us, a busy machine), the window falls to half of
+    what was in hand then, at most once a round, and grows by what is answered sooner.
     """
 
     def __init__(self, most: int, target_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -69,9 +69,11 @@ def test_late_answers_bound_what_is_taken() -> None:
         ticket.here()
         now += 5.0
     assert pace.window == 20_000
-    with admission.enter("a", 15_000):
-        assert _refusal(admission, "b", 8_000) == 503
-        admission.enter("b", 5_000)
+    with admission.enter("a", 9_000):
+        assert _refusal(admission, "a", 2_000) == 429
+        # Who has nothing in hand does not wait for those who have.
+        admission.enter("b", 30_000)
+        assert _refusal(admission, "b", 1) == 429
 
 
 def test_who_was_refused_leaves_nothing_behind() -> None:
