@@ -23,11 +23,9 @@ _AT_ONCE = {"mutations_sync": 2, "allow_nondeterministic_mutations": 1}
 _ERASED = "(SELECT subject FROM erasures_store)"
 _PERSONAL = f"subject IN {_ERASED}"
 _LETTERS_OF_SUBJECTS = f"record_value != '' AND (subject IN {_ERASED} OR record_key IN {_ERASED})"
-# An id in JSON stands in quotes; in what is no JSON it stands where a word does, and another id may begin with it.
-_LETTERS_THAT_NAME = (
-    "record_value != '' AND match(record_value, if(isValidJSON(record_value), {quoted:String}, {bare:String}))"
-)
+_LETTERS_THAT_NAME = "record_value != '' AND match(toValidUTF8(record_value), {pattern:String})"
 _LETTERS_THAT_SAY = "record_value != '' AND multiSearchAny(record_value, {needles:Array(String)})"
+_EDGE = "[^A-Za-z0-9_.:-]"
 _EMPTIED = "record_value = '', detail = '', note = {note:String}, state = 'dropped'"
 
 
@@ -92,14 +90,19 @@ def _rows_of_erased(store: Store) -> Erased:
 
 def _letters_that_name(store: Store, subjects: Sequence[str]) -> Erased:
     found = Erased()
-    for some in _portions(subjects):
-        # Of the characters of an id only the point means something in a pattern.
-        names = "|".join(subject.replace(".", "[.]") for subject in some)
-        edge = "[^A-Za-z0-9_.:-]"
-        # A sentence's end may follow.
-        patterns = {"quoted": f'"({names})"', "bare": f"(^|{edge})({names})[_.:-]*({edge}|$)"}
-        found += _empty_letters(store, _LETTERS_THAT_NAME, patterns)
+    for some in _portions([subject for subject in subjects if not subject.isdigit()]):
+        # Another id may begin with it, and a sentence may end with it.
+        pattern = f"(^|{_EDGE})({_any_of(some)})[_.:-]*({_EDGE}|$)"
+        found += _empty_letters(store, _LETTERS_THAT_NAME, {"pattern": pattern})
+    for some in _portions([subject for subject in subjects if subject.isdigit()]):
+        # A bare number is a quantity; as an id it stands in quotes.
+        found += _empty_letters(store, _LETTERS_THAT_NAME, {"pattern": f'"({_any_of(some)})"'})
     return found
+
+
+def _any_of(subjects: Iterable[str]) -> str:
+    """A pattern for any of these ids, of whose characters only the point means something in one."""
+    return "|".join(subject.replace(".", "[.]") for subject in subjects)
 
 
 def _empty_letters(store: Store, condition: str, parameters: dict[str, Any]) -> Erased:
