@@ -117,6 +117,19 @@ def test_a_broken_insert_writes_nothing(settings: Settings, client: Client, uniq
     assert client.command("SELECT count() FROM t") == 0
 
 
+def test_what_a_table_refuses_is_an_error_and_not_an_acknowledgement(client: Client, unique: str) -> None:
+    client.command(
+        f"CREATE TABLE {unique} (n UInt32, CONSTRAINT small CHECK n < 1000)"
+        " ENGINE = MergeTree ORDER BY n PARTITION BY n"
+    )
+    for rows, code in (([[1_000]], 469), ([[number] for number in range(150)], 252)):
+        with pytest.raises(DatabaseError, match=f"Code: {code}"):
+            client.insert(unique, rows, column_names=["n"])
+        assert client.command(f"SELECT count() FROM {unique}") == 0
+    client.insert(unique, [[1]], column_names=["n"])
+    assert client.command(f"SELECT count() FROM {unique}") == 1
+
+
 def test_a_client_that_leaves_in_the_middle_of_an_insert_writes_nothing(
     settings: Settings, client: Client, unique: str
 ) -> None:

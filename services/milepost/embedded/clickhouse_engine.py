@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -139,19 +140,25 @@ class Engine:
             connection.query(f"SET readonly = {request.readonly}")
 
     def _insert(self, connection: Any, request: Request) -> Answer:
-        insert = connection.send_insert(request.statement, format=request.insert_format)
-        for chunk in request.data:
-            for start in range(0, len(chunk), _BYTES_AT_ONCE):
-                insert.append(chunk[start : start + _BYTES_AT_ONCE])
-        written = insert.finish()
+        # Not by the engine's streaming insert: that says "written" also where the table has refused the block.
+        began = time.monotonic()
+        with _in_memory() as rows:
+            for chunk in request.data:
+                rows.write(chunk)
+            size = rows.tell()
+            rows.flush()
+            rows.seek(0)
+            statement = request.statement.rstrip().rstrip(";")
+            source = f"FROM INFILE '/dev/fd/{rows.fileno()}' FORMAT {request.insert_format}"
+            written = connection.query(f"{statement} {source}").rows_written() if size else 0
         return Answer(
             iter(()),
             {
-                "read_rows": str(written.rows_written),
-                "read_bytes": str(written.bytes_written),
-                "written_rows": str(written.rows_written),
-                "written_bytes": str(written.bytes_written),
-                "elapsed_ns": str(int(written.elapsed * 1e9)),
+                "read_rows": str(written),
+                "read_bytes": str(size),
+                "written_rows": str(written),
+                "written_bytes": str(size),
+                "elapsed_ns": str(int((time.monotonic() - began) * 1e9)),
             },
         )
 
@@ -205,3 +212,10 @@ def _locked(path: Path) -> IO[str]:
         handle.close()
         raise RuntimeError(f"another process has {path.parent} open") from error
     return handle
+
+
+def _in_memory() -> IO[bytes]:
+    """A file that is nowhere on the disk, as far as the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("rows"), "w+b")
+    return tempfile.TemporaryFile()
