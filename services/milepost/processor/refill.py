@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from milepost.bus.partitions import partition_of
+from milepost.bus.replays import replay_of
 from milepost.bus.topics import TopicsError, look
 from milepost.contracts import topics
 from milepost.processor.intake import Record, Rejected, take
@@ -15,6 +16,7 @@ from milepost.processor.retention import TRIALS_KEPT
 from milepost.settings import Settings
 from milepost.store import tables
 from milepost.store.client import Row, Store
+from milepost.store.dead_letters import State
 from milepost.store.offset_bases import offset_bases
 
 ROWS_AN_INSERT = 20_000
@@ -22,7 +24,7 @@ _POLL_MS = 500
 
 _OURS = "partition IN {partitions:Array(UInt16)}"
 _CUTS = f"SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' AND {_OURS} GROUP BY partition"  # noqa: S608
-_REJECTED = f"SELECT partition, offset FROM dead_letters_store WHERE topic = {{topic:String}} AND {_OURS}"  # noqa: S608
+_LETTERS = "SELECT partition, offset, state FROM dead_letters_store FINAL WHERE topic = {topic:String}"
 _EXPIRED = f"SELECT order_id FROM orders_store WHERE state = 'expired' AND {_OURS}"  # noqa: S608
 _ERASED = "SELECT subject FROM erasures_store"
 
@@ -43,6 +45,7 @@ class Refill:
         self._store = store
         self._oldest_trial = now - int(TRIALS_KEPT.total_seconds()) * 1_000_000
         self._rejected: Collection[tuple[int, int]] = frozenset()
+        self._unreplayed: Collection[tuple[int, int]] = frozenset()
         self._expired: Collection[str] = frozenset()
         self._erased: Collection[str] = frozenset()
         self._count = 0
@@ -103,14 +106,16 @@ class Refill:
 
     def _known(self, partitions: Sequence[int]) -> dict[int, int]:
         ours = {"partitions": list(partitions)}
-        self._rejected = set(self._store.query(_REJECTED, {**ours, "topic": topics.LIFECYCLE.name}))
+        letters = self._store.query(_LETTERS, {"topic": topics.LIFECYCLE.name})
+        self._rejected = {(number, offset) for number, offset, _ in letters}
+        self._unreplayed = {(number, offset) for number, offset, state in letters if state != State.REPLAYED}
         self._expired = {row[0] for row in self._store.query(_EXPIRED, ours)}
         self._erased = {row[0] for row in self._store.query(_ERASED)}
         return {row[0]: int(row[1]) for row in self._store.query(_CUTS, ours)}
 
     def _take(self, records: Sequence[Record]) -> None:
         for record in records:
-            if (record.partition, record.offset) in self._rejected:
+            if self._was_rejected(record):
                 continue
             taken = take(record, self._settings.currency)
             if (
@@ -123,6 +128,12 @@ class Refill:
             self._events.append(taken.event_row)
             if taken.personal_row is not None and taken.subject not in self._erased:
                 self._personal.append(taken.personal_row)
+
+    def _was_rejected(self, record: Record) -> bool:
+        """Whether it is a dead letter, or the copy of one that failed again and so has no letter of its own."""
+        replay = replay_of(getattr(record, "headers", None))
+        copied = replay is not None and (replay.origin.partition, replay.origin.offset) in self._unreplayed
+        return copied or (record.partition, record.offset) in self._rejected
 
     async def _write(self) -> None:
         events, self._events = self._events, []
