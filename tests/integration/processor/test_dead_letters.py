@@ -1,7 +1,6 @@
 """Dead letters in the store: what operators decide, what the processor repeats, and what makes it fail."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,9 +58,9 @@ class Poison:
 
 
 @pytest.fixture
-def poison(monkeypatch: pytest.MonkeyPatch) -> Iterator[Poison]:
+def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
     """A fault in the processor's own code; no event is known that has one."""
-    yield Poison(monkeypatch)
+    return Poison(monkeypatch)
 
 
 @pytest.fixture
