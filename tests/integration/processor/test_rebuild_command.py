@@ -10,12 +10,13 @@ import pytest
 
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import spawn, stop, wait_ready
-from milepost.processor.flush import cut_row
+from milepost.processor.cells import CUT, Cell
 from milepost.settings import Settings
 from milepost.store import tables
 
 pytestmark = pytest.mark.needs_platform
 
+NO_CELL = (0, "", "", "", "", "", "", "")
 _AT_ONCE = {"mutations_sync": 2}
 
 
@@ -73,7 +74,7 @@ def test_from_the_log_and_from_the_topic(
 
 def test_without_a_worker_it_is_not_done_in_time(emptied: Settings, store: Any, milepost: Callable[..., Any]) -> None:
     assert "nothing to rebuild" in milepost(emptied, "rebuild").stdout
-    store.insert(tables.KPIS, [cut_row(1, 5)])
+    store.insert(tables.KPIS, [Cell().row(CUT, NO_CELL, 1, 5)])
     done = milepost(emptied, "rebuild", "--timeout", "1", check=False)
     assert done.returncode == 1
     assert "not done after 1 s" in done.stderr
