@@ -65,6 +65,18 @@ def wait_for_text(path: Path) -> None:
         time.sleep(0.01)
 
 
+SILENT = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        lives = self.path == '/readyz' or os.path.exists(sys.argv[2])
+        self.send_response(200 if lives else 503)
+        self.end_headers()
+    def log_message(self, *_): pass
+http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
 class Run:
     """A supervisor in the background, and what it said."""
 
@@ -108,6 +120,27 @@ async def test_parts_start_after_what_they_need_and_stop_by_stages(
     await run.end()
     assert names_in(ended) == ["service", "engine"]
     assert {status.state for status in run.supervisor.statuses.values()} == {State.STOPPED}
+
+
+async def test_a_part_that_does_not_say_that_it_lives_is_ended_and_started_again(tmp_path: Path) -> None:
+    port, life = free_port(), tmp_path / "life"
+    life.touch()
+    part = replace(
+        python("part", SILENT, str(port), str(life), port=port),
+        ready_path="/readyz",
+        alive_path="/healthz",
+        alive_seconds=0.5,
+    )
+    run = Run([part], tmp_path)
+    await run.until("part", State.READY)
+    # It is left alone while it says so, and it is not its readiness that counts.
+    await asyncio.sleep(1.5)
+    assert states(run, State.RESTARTING) == []
+    life.unlink()
+    assert (await run.until("part", State.RESTARTING)).note == "was ended by SIGKILL"
+    life.touch()
+    await run.until("part", State.READY, 2)
+    await run.end()
 
 
 async def test_a_part_that_ends_is_started_again_and_said_so(tmp_path: Path, listener: Callable[[str], Part]) -> None:
