@@ -70,6 +70,8 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         stream_buffer_maxsize=CHUNKS_WAITING,
         stream_wait_empty=False,
         producer_acks=-1,
+        # A dead letter that the broker has not taken by then ends the worker, and is published by the next one.
+        producer_request_timeout=120.0,
     )
     report = Report()
     dead_letters = app.topic(topics.DEAD_LETTERS.name, key_serializer="raw", value_serializer="raw")
