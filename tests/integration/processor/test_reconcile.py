@@ -123,7 +123,7 @@ def random_lives(log: Any, seed: int, orders: int) -> None:
 @pytest.fixture
 async def city(parts: Any, database: Settings, store: Store) -> Store:
     """A database with a simulated city in it."""
-    worker = parts.Worker(database, store, parts.city(250, "11"))
+    worker = parts.Worker(database, store, parts.city(150, "11"))
     await worker.assign()
     await worker.all(700)
     return store
@@ -152,15 +152,15 @@ async def test_a_city_has_no_drift(city: Store, question: dict[str, Any]) -> Non
 async def test_whatever_happens_to_orders_there_is_no_drift(
     parts: Any, log: Any, database: Settings, store: Store, seed: int
 ) -> None:
-    random_lives(log, seed, 250)
+    random_lives(log, seed, 150)
     worker = parts.Worker(database, store, log)
     await worker.assign()
     await worker.all(300)
     assert worker.sink.dead_letters == []
-    for by in ([], EVERYTHING, ["courier_id", "component"], ["hub_id"]):
+    for by in (EVERYTHING, ["courier_id", "component"], ["hub_id"]):
         found = checked(store, **ALL, by=by)
         assert told(found)[0].startswith("No drift"), told(found)
-        assert found.compared > 30
+        assert found.compared > 5
     window = {"start": "2026-03-02T07:00Z", "end": "2026-03-02T09:00Z", "by": ["courier_id"]}
     assert checked(store, **window).drift == []
 
@@ -241,14 +241,18 @@ async def test_an_event_lost_from_the_log_names_its_order(city: Store, lost: str
 
 
 async def test_what_the_next_flush_mends_is_no_drift(city: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = city.query("SELECT * FROM kpi_store FINAL WHERE grain = 'hour' AND due > 0 ORDER BY ALL LIMIT 1")
-    change(city, KPIS, "grain = 'hour' AND due > 0", due="due + 1")
+    ((minute, hub),) = city.query(
+        "SELECT minute, hub_id FROM kpi_store FINAL WHERE grain = 'hour' AND due > 0 AND partition = 1 "
+        "ORDER BY ALL LIMIT 1"
+    )
+    place = f"grain = 'hour' AND due > 0 AND minute = '{minute:%F %T}' AND hub_id = '{hub}' AND partition = 1"
+    change(city, KPIS, place, due="due + 1")
     query, asked = city.query, []
 
     def mended(sql: str, *args: Any, **options: Any) -> Any:
         if "progress_store" in sql:
             asked.append(sql)
-            city.insert(KPIS, right)
+            change(city, KPIS, place, due="due - 1")
         return query(sql, *args, **options)
 
     monkeypatch.setattr(city, "query", mended)
@@ -280,10 +284,8 @@ async def test_both_sides_are_read_as_of_the_same_cut(
     def flushing(sql: str, *args: Any, **options: Any) -> Any:
         found = query(sql, *args, **options)
         if "sum(cost)" in sql and not cuts:
-            cut = query("SELECT * FROM kpi_store FINAL WHERE grain = 'cut' AND partition = 0")[0]
-            place = list(KPIS.columns).index("version")
-            cuts.append(cut[place] + 1)
-            store.insert(KPIS, [(*cut[:place], cuts[0], *cut[place + 1 :])])
+            cuts.append(query("SELECT max(version) + 1 FROM kpi_store WHERE grain = 'cut' AND partition = 0")[0][0])
+            store.command(f"INSERT INTO kpi_store (grain, partition, version) VALUES ('cut', 0, {cuts[0]})")
         return found
 
     monkeypatch.setattr(store, "query", flushing)
