@@ -195,7 +195,7 @@ class Engine:
 
     async def look_at_pauses(self) -> None:
         """Keep which partitions wait, and let those that were answered go on."""
-        await self._pauses.look(self.partitions.values())
+        await self._pauses.look(lambda: self.partitions)
         self._report.paused(self.partitions, self.paused)
 
     async def maintain(self) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class Pauses:
             if pause is not None and pause.waits:
                 partition.pause = pause
                 _say(pause)
+                # It cannot become ready: whoever waits for that is shown why.
+                print(f"milepost: partition {number} waits: `milepost dead-letters ls` says why", flush=True)
 
     def count(self, partition: Partition, rejected: Sequence[Rejected]) -> bool:
         """Count what was rejected; returns whether the partition stops now, at its position."""
@@ -73,22 +75,28 @@ class Pauses:
         partition.pause = Pause(partition.number, partition.position, reason, time.time_ns() // 1000)
         _say(partition.pause)
 
-    async def look(self, partitions: Iterable[Partition]) -> None:
-        """Keep what has stopped since the last look, and start again what was answered."""
-        waiting = [partition for partition in partitions if partition.pause is not None]
+    async def look(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
+        """Keep what has stopped since the last look, and start again what was answered; ``in_hand`` may change."""
+
+        def still_ours(partition: Partition) -> bool:
+            return in_hand().get(partition.number) is partition
+
+        waiting = [partition for partition in in_hand().values() if partition.pause is not None]
         for partition in waiting:
             if partition.pause is not None and not partition.pause.version:
                 pause = replace(partition.pause, offset=partition.position)
                 kept = await patiently(write_pause, self._store, pause)
                 partition.pause = kept
-                await self._feed.hold(partition.number)
+                if still_ours(partition):
+                    await self._feed.hold(partition.number)
         if not waiting:
             return
         known = await patiently(read_pauses, self._store, [partition.number for partition in waiting])
         for partition in waiting:
             found = known.get(partition.number)
             # What is in hand is stored first: from there on everything is counted anew.
-            if found is not None and not found.waits and partition.cut == partition.position:
+            stored = partition.cut == partition.position
+            if found is not None and not found.waits and stored and still_ours(partition):
                 await self._go_on(partition, found)
 
     async def _go_on(self, partition: Partition, answer: Pause) -> None:

@@ -22,14 +22,14 @@ from milepost.store.client import Store, writer
 
 pytestmark = pytest.mark.needs_platform
 
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 120.0
 STUCK = Path(__file__).parents[2] / "support" / "stuck_worker.py"
 
 
 @pytest.fixture
 def own(start_platform: Callable[..., Any], milepost: Any) -> Settings:
     """An installation with a topic of its own, so that what waits is this test's alone."""
-    settings: Settings = start_platform(flush_seconds=0.05, stall_seconds=6.0).settings
+    settings: Settings = start_platform(flush_seconds=0.05, stall_seconds=10.0).settings
     milepost(settings, "topics", "apply")
     milepost(settings, "migrate", "apply")
     return settings
@@ -176,7 +176,7 @@ def test_replay_and_drop_by_command(own: Settings, store: Store, parts: Any, mil
         stop(running, 20)
 
 
-@pytest.mark.parametrize(("how", "words"), [("loop", "Timeout (0:00:06)!"), ("fetch", "partition 0 for")])
+@pytest.mark.parametrize(("how", "words"), [("loop", "Timeout (0:00:10)!"), ("fetch", "partition 0 for")])
 async def test_a_stuck_worker_ends_and_is_started_again(
     own: Settings, store: Store, parts: Any, tmp_path: Path, how: str, words: str
 ) -> None:
