@@ -3,6 +3,7 @@
 PYTHON ?= python3
 DATA ?= data
 ARGS ?=
+EXAMPLES ?= 8000
 SEED ?=
 FAULTS ?= 20
 # Test files run side by side; each such process has a Kafka and a ClickHouse engine of its own.
@@ -16,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge docs test-containers clean
+.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property docs test-containers clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +57,9 @@ soak-lag: $(ENVIRONMENT) ## Producers faster than the processor: lag grows, memo
 
 soak-edge: $(ENVIRONMENT) ## A flood of three times what the edge takes. ARGS="--seconds 20".
 	cd tests && ../$(BIN)/python -m soak edge $(ARGS)
+
+soak-property: $(ENVIRONMENT) ## Generated lives of orders by the thousand against the plain definition. EXAMPLES=8000 a test, ARGS="-k two_workers".
+	MILEPOST_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/property --hypothesis-show-statistics --timeout 0 $(ARGS)
 
 chaos: $(ENVIRONMENT) ## Faults against the platform under load (as root, or without those of the disk). SEED=1 FAULTS=100 ARGS="--limit 30".
 	cd tests && ../$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --faults $(FAULTS) $(ARGS)

@@ -159,7 +159,8 @@ async def test_chunks_of_an_earlier_assignment_and_records_known_are_passed_over
 
 async def test_too_much_in_hand_waits_for_the_flush(database: Any, store: Any, parts: Any, log: Any) -> None:
     records = [log.produce(b"rubbish", partition=0) for _ in range(3_000)]
-    worker = parts.Worker(database.model_copy(update={"flush_events": 400}), store, log)
+    patient = {"flush_events": 400, "failure_run": 1_000_000, "failure_window": 1_000_000}
+    worker = parts.Worker(database.model_copy(update=patient), store, log)
     await worker.assign(0)
     reading = asyncio.create_task(worker.engine.apply(0, records, worker.engine.generation))
     for _ in range(100):

@@ -66,7 +66,7 @@ async def settle(befallen: Course) -> None:
     raise AssertionError("it is never sound")
 
 
-@examples(60)
+@examples(50)
 @given(events(), partition_counts, orders_of_arrival, st.booleans(), courses)
 def test_the_numbers_are_what_one_pass_over_the_log_gives(
     run: Runner,
