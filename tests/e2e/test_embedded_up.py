@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import clickhouse_connect
 import psutil
@@ -164,6 +165,9 @@ def test_the_life_of_a_platform(up: Callable[..., Up], tmp_path: Path, milepost:
     first = up()
     settings = first.settings
     first.until("ready in", "logs are in")
+    address = first.until("control room: ").split()[-1]
+    with urlopen(address, timeout=30) as shown:
+        assert "Hubs, worst first" in shown.read().decode()
     for service in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS):
         assert ready(settings, service) == 200, service
     assert post(settings, "before") == 202

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from milepost.reading.question import Question
-from milepost.reading.spans import Span, rollup, spans
+from milepost.reading.question import EARLIEST, Question
+from milepost.reading.spans import HOUR, Span, condition, rollup, spans
 from milepost.reading.sums import Select, Sums, measure_names, rows_of
 from milepost.store.client import Store
 
@@ -47,6 +47,16 @@ def read_steps(store: Store, question: Question, step: timedelta) -> list[Step]:
         steps.append(Step(max(start, question.start), min(start + step, question.end), sums))
         start += step
     return steps
+
+
+def is_on_record(store: Store, moment: datetime) -> bool:
+    """Whether anything that happened before ``moment`` is known: only then a count of none means that there was none.
+
+    Raises:
+        StoreError: ClickHouse cannot be asked.
+    """
+    (span,) = spans(EARLIEST, floor_step(moment, HOUR), frozenset())
+    return bool(store.query(f"SELECT 1 FROM kpi_store PREWHERE {condition((span,))} AND component = '' LIMIT 1"))
 
 
 def steps_select(question: Question, measures: tuple[str, ...], step: timedelta) -> Select:

@@ -66,7 +66,7 @@ def test_the_interval_is_wilsons() -> None:
 def test_bars_of_hubs_share_a_scale_and_the_idle_one_has_none() -> None:
     lines = figures.hub_lines(ranking.worst_first({"bad": hub(85, 100), "good": hub(95, 100), "idle": hub(0, 0)}))
     assert [(line.hub_id, line.top, line.broken) for line in lines] == [
-        ("bad", 0.2, 75.0), ("good", 0.2, 25.0), ("idle", 0.2, None),
+        ("bad", 0.4, 37.5), ("good", 0.4, 12.5), ("idle", 0.4, None),
     ]  # fmt: skip
     assert all(line.reach[0] <= line.broken <= line.reach[1] for line in lines if line.broken is not None)
 

@@ -291,8 +291,14 @@ class HubLine:
 
 def hub_lines(hubs: Sequence[Hub]) -> list[HubLine]:
     """The ranking as lines, all bars on one scale."""
-    kept = [row.value for hub in hubs if (row := hub.rows.get(RANKED_BY)) and row.value is not None]
-    top = min(1.0, round_top(1 - min(kept, default=1.0)))
+    known = [
+        (1 - row.value, 1 - hub.likely.low)
+        for hub in hubs
+        if (row := hub.rows.get(RANKED_BY)) and row.value is not None and hub.likely is not None
+    ]
+    # Room for the lines, too, but not for that of a hub with three orders: it would make all bars short.
+    worst, reach = (max((pair[number] for pair in known), default=0.0) for number in (0, 1))
+    top = min(1.0, round_top(min(reach, 2 * worst)))
 
     def line(hub: Hub) -> HubLine:
         row = hub.rows.get(RANKED_BY)

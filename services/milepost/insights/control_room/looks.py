@@ -9,7 +9,7 @@ from milepost.reading.kpis import Answer, answer
 from milepost.reading.orders import OrderPage, cursor_at, find_order, find_orders
 from milepost.reading.question import Question, ask
 from milepost.reading.rows import KpiRow, kpi_rows
-from milepost.reading.series import Step, floor_step, read_steps
+from milepost.reading.series import Step, floor_step, is_on_record, read_steps
 from milepost.reading.sums import read
 from milepost.reading.timeline import Timeline
 from milepost.store.client import Store
@@ -104,10 +104,10 @@ def overview(store: Store, now: datetime, view: View, *, hub_id: str | None, mer
             hubs = aside.submit(answer, store, by_hub, now)
         paced = aside.submit(_pace, store, now, where)
         stepped = aside.submit(_steps, store, now, view, where)
+        on_record = is_on_record(store, now - WEEK)
         told = answer(store, whole, now)
         pace, steps = paced.result(), stepped.result()
         found = _by_hub(hubs.result()) if hubs else {}
-    on_record = any(step.before for step in steps) or pace.before
     if not on_record:
         pace = Pace(pace.now, None)
         steps = [StepRows(step.step, step.rows, step.delivered, None) for step in steps]

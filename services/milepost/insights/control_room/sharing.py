@@ -12,6 +12,8 @@ from milepost.store.errors import StoreError
 SHARED_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 """How long a page waits for the store before it is shown with what was known last."""
+FIRST_PATIENCE_SECONDS = 20.0
+"""How long where nothing is known yet."""
 MOST_KEPT = 64
 
 Look = TypeVar("Look")
@@ -39,10 +41,15 @@ class Shared(Generic[Look]):
     """
 
     def __init__(
-        self, seconds: float = SHARED_SECONDS, patience: float = PATIENCE_SECONDS, most: int = MOST_KEPT
+        self,
+        seconds: float = SHARED_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+        first_patience: float = FIRST_PATIENCE_SECONDS,
+        most: int = MOST_KEPT,
     ) -> None:
         self._seconds = seconds
         self._patience = patience
+        self._first_patience = first_patience
         self._most = most
         self._places: OrderedDict[Hashable, _Place[Look]] = OrderedDict()
 
@@ -59,12 +66,13 @@ class Shared(Generic[Look]):
             return Found(place.look)
         if place.under_way is None or place.under_way.done():
             place.under_way = asyncio.create_task(_taken(place, take))
+        patience = self._first_patience if place.look is None else self._patience
         try:
             # Who gives up waiting does not call off the look: it comes late, to whoever asks next.
-            await asyncio.wait_for(asyncio.shield(place.under_way), self._patience)
+            await asyncio.wait_for(asyncio.shield(place.under_way), patience)
         except TimeoutError:
             place.under_way.add_done_callback(_heard)
-            return Found(place.look, f"ClickHouse has not answered within {self._patience:g} s")
+            return Found(place.look, f"ClickHouse has not answered within {patience:g} s")
         except StoreError as error:
             return Found(place.look, str(error))
         return Found(place.look)
