@@ -1,5 +1,8 @@
 """What is true in the end: every acknowledged event once in the log, every number equal to its truth."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,9 +13,12 @@ from chaos.blocks import Block, Identity, Row, identity
 from chaos.campaign import asked
 from milepost.bus.partitions import partition_of
 from milepost.contracts.topics import LIFECYCLE
+from milepost.embedded.process import environment
 from milepost.settings import Settings
 from milepost.store.client import Store, writer
 from support.spine import differences
+
+RECONCILE_SECONDS = 180.0
 
 
 @dataclass
@@ -40,8 +46,24 @@ def judge(settings: Settings, blocks: Iterable[Block]) -> Verdict:
     with writer(settings) as store:
         _numbers(store, blocks, found)
         _log(store, blocks, first, found)
-        _rest(store, first, found)
+        _rest(store, found)
+    _reconciled(settings, found)
     return found
+
+
+def _reconciled(settings: Settings, found: Verdict) -> None:
+    """What the product itself says when it recounts everything from the log."""
+    arguments = ("reconcile", "--window", "all", "--by", "hub_id", "--wait")
+    done = subprocess.run(
+        [sys.executable, "-m", "milepost.cli", *arguments],
+        env={**os.environ, **environment(settings)},
+        capture_output=True,
+        text=True,
+        timeout=RECONCILE_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        found.faults.append(f"milepost reconcile ended with {done.returncode}: {(done.stdout + done.stderr)[-1_500:]}")
 
 
 def _numbers(store: Store, blocks: list[Block], found: Verdict) -> None:
@@ -87,7 +109,7 @@ def _block_of(key: Identity, names: dict[str, Block]) -> str:
     return name if name in names else ""
 
 
-def _rest(store: Store, first: dict[Identity, tuple[int, int]], found: Verdict) -> None:
+def _rest(store: Store, found: Verdict) -> None:
     letters = store.query("SELECT reason, count() FROM dead_letters GROUP BY reason")
     if letters:
         found.faults.append(f"dead letters: {letters}")

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote_plus
 
 _INSERT = re.compile(r"INSERT\s+INTO\s+`?([A-Za-z0-9_.]+)`?", re.IGNORECASE)
@@ -107,6 +107,7 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._delayed: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -115,9 +116,10 @@ class FaultProxy:
     async def __aexit__(self, *_: object) -> None:
         self.stopped.set()
         await self._close()
-        for task in self._delayed:
+        waiting = {*self._delayed, *self._serving}
+        for task in waiting:
             task.cancel()
-        await asyncio.gather(*self._delayed, return_exceptions=True)
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -199,6 +201,16 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        # The streams themselves forget it with its connection.
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        # A cancelled handler would be reported by the streams themselves; being stopped is no fault.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._treated(reader, writer)
+
+    async def _treated(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = await _read(reader)
             if request is not None:
