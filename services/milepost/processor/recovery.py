@@ -118,7 +118,7 @@ def _look(store: Store, numbers: list[int]) -> dict[int, _Stand]:
     for number, right in _add_up(store, {number: cut for number, cut in cuts.items() if cut}).items():
         found[number].adds_up = right
     for number, stand in found.items():
-        stand.tenure = Tenure.begin(written[number])
+        stand.tenure = Tenure.begin(written[number], stand.cut)
         stand.stretches = stretches(store, number)
         log.info("partition %d: %d orders stored, going on at offset %d", number, counts.get(number, 0), stand.cut)
     return found

@@ -4,7 +4,7 @@ A KPI row holds what its minute counts at a flush's end. One who was the owner a
 in the log, and may write a minute that the present owner passes over: an order came into it and left it again within
 one flush. Nothing would ever overwrite that row. So every writer has a cut row of its own, in one insert with its KPI
 rows, which says besides what others had written when it took over. Where they have written since, the partition is
-*disturbed*, and its KPI rows are rebuilt.
+*disturbed*, and its KPI rows are rebuilt. So they are where the last writer, of another release, counted by other rules.
 """
 
 import uuid
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from milepost.domain.contributions import COUNTING
 from milepost.store.client import Store
 
 _WRITERS = """
@@ -48,9 +49,9 @@ def writers(store: Store, partitions: Sequence[int]) -> dict[int, dict[Claim, in
 
 
 def digest(written: Writers) -> str:
-    """What tells these writers' cuts from any others."""
+    """What tells these writers' cuts from any others, and the rules that we count by from any others."""
     text = "\n".join(sorted(f"{claim.writer} {version}" for claim, version in written.items()))
-    return xxhash.xxh64_hexdigest(text.encode())
+    return xxhash.xxh64_hexdigest(text.encode(), seed=COUNTING)
 
 
 def is_disturbed(written: Writers) -> bool:
@@ -73,9 +74,10 @@ class Tenure:
     _ours: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, written: Writers) -> "Tenure":
-        """Take over from those who have written."""
-        tenure = cls(disturbed=is_disturbed(written), others=dict(written))
+    def begin(cls, written: Writers, cut: int = 0) -> "Tenure":
+        """Take over from those who have written; ``cut`` is how far all of them came, also those without a name."""
+        unnamed = cut > max(written.values(), default=0)
+        tenure = cls(disturbed=unnamed or is_disturbed(written), others=dict(written))
         tenure._claim(written, UNSURE if tenure.disturbed else digest(written))
         return tenure
 

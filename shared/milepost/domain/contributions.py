@@ -12,6 +12,10 @@ from milepost.domain.measures import HISTOGRAMS, INDEX, MEASURES, STAGES, bucket
 from milepost.domain.order import Order
 from milepost.domain.promise import Promise, Promises
 
+COUNTING = 2
+"""The version of what is decided here: what orders count for under one version may stand elsewhere under another. Where
+the stored KPI rows were counted by another version, the processor rebuilds them."""
+
 HISTOGRAM_SLOT = len(MEASURES)
 
 Slots = list[tuple[int, int]]

@@ -255,7 +255,7 @@ def fact_of(event: Event, offset: int, digest: int) -> AnyFact:
 
 
 def fact_in(kind: str, body: Any, place: tuple[int, int, str, str, int]) -> AnyFact:
-    """The fact in an event of type ``kind`` that says ``body``; ``place`` is its offset, time, source, id and digest."""
+    """The fact in an event of type ``kind`` with ``body``; ``place`` is its offset, time, source, id and digest."""
     make, fields = _MAKERS[kind]
     fact: AnyFact = make(*place, *fields(body))
     return fact
