@@ -19,6 +19,8 @@ BATCH = 500
 HUBS, ZONES = 20, 100
 NICE = 15
 CACHE = 20_000
+FLUSH = 20_000
+"""Small flushes, so that memory is soon what it stays: a flush that is written, one that is built, one that fills."""
 SETTLED_SHARE = 0.5
 """Memory is flat where the second half of the time does not need much more than the first."""
 MOST_GROWTH_MIB = 150
@@ -29,7 +31,7 @@ def soak(folder: Path, seconds: int, pause: float, say: Callable[[str], None]) -
 
     Orders are new and stay open; the worker keeps few of them in memory, so that what grows would be the queues.
     """
-    with running(folder / "platform", cache_orders=CACHE, cache_minutes=CACHE) as stage:
+    with running(folder / "platform", cache_orders=CACHE, cache_minutes=CACHE, flush_events=FLUSH) as stage:
         stage.wait(lambda: not readiness(stage.worker_url), "the worker is ready")
         worker, edge = stage.pids()
         psutil.Process(worker).nice(NICE)
