@@ -1,6 +1,6 @@
 """How long `milepost reconcile` takes over a long log: fills a database in SQL, then reconciles windows of it.
 
-Run it with ``python tests/bench/reconcile.py`` (10 million events over 1.37 million orders); it starts an engine of its own.
+Run it with ``python tests/bench/reconcile.py`` (10 million events of 1.37 million orders); it starts an engine.
 The KPI rows and the log say the same but for quantiles, so any drift of a sum that it finds is a fault.
 """
 
@@ -8,7 +8,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

@@ -52,6 +52,11 @@ def test_the_kpis_are_the_true_ones(spine: Spine, olist: Path) -> None:
         assert differences(spine.kpi(*window, *options), truth) == [], name
 
 
+def test_the_log_says_the_same(spine: Spine) -> None:
+    for by in ((), ("--by", "hub_id,zone_id,courier_id")):
+        assert spine.command("reconcile", "--window", "all", *by).startswith("No drift")
+
+
 def test_every_distinct_event_is_in_the_log_once(spine: Spine, olist: Path) -> None:
     with gzip.open(olist / "events.jsonl.gz") as file:
         events = [json.loads(line) for line in file]

@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from spine import Spine, differences
 
+from milepost.auditor.canary import Canary
+from milepost.edge.client import EdgeClient
 from milepost.settings import Settings
+from milepost.store.client import reader
 
 pytestmark = pytest.mark.needs_platform
 
@@ -55,6 +59,27 @@ def test_what_was_spent_for_what(city: tuple[Spine, dict[str, Any]], split: str)
     rows = spine.ask(window="all", by=[split])
     spent = {row["dimensions"][split]: round(row["numerator"], 4) for row in rows}
     assert {name: amount for name, amount in spent.items() if name} == truth["spent"][split]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--window", "all", "--by", "hub_id,zone_id,service_level,merchant_id,courier_id"),
+        ("--from", "2026-03-02T09:17Z", "--to", "2026-03-04T20:31Z", "--by", "hub_id"),
+    ],
+)
+def test_the_log_says_the_same(city: tuple[Spine, dict[str, Any]], options: tuple[str, ...]) -> None:
+    spine, _ = city
+    assert spine.command("reconcile", "--wait", *options).startswith("No drift")
+
+
+async def test_a_canary_goes_the_whole_way_and_into_no_number(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, truth = city
+    with reader(spine.settings) as store:
+        async with EdgeClient(spine.settings.edge_url) as edge:
+            assert await Canary(store, edge, CollectorRegistry()).fly(30)
+        assert store.query("SELECT count() FROM orders WHERE order_id LIKE 'canary-%'") == [(0,)]
+    assert differences(spine.ask(window="all"), truth["overall"]) == []
 
 
 def test_copies_that_contradict_are_dead_lettered(city: tuple[Spine, dict[str, Any]]) -> None:
