@@ -165,7 +165,7 @@ async def test_too_much_in_hand_waits_for_the_flush(database: Any, store: Any, p
     reading = asyncio.create_task(worker.engine.apply(0, records, worker.engine.generation))
     for _ in range(100):
         await asyncio.sleep(0)
-    assert worker.engine.pending == 1_000, "two flushes' worth, to the end of the slice being decoded"
+    assert worker.engine.pending == 500, "a flush and a quarter, to the end of the slice being decoded"
     assert not reading.done()
     flushing = asyncio.create_task(worker.engine.run())
     await reading
