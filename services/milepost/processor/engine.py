@@ -11,7 +11,7 @@ from milepost.processor.flush import build
 from milepost.processor.intake import Record, failed, take
 from milepost.processor.loading import Loader
 from milepost.processor.partition import Batch, Partition, Pending
-from milepost.processor.patience import PATIENCE
+from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.pauses import Feed, NoFeed, Pauses
 from milepost.processor.recovery import recover
 from milepost.processor.report import Report
@@ -37,6 +37,8 @@ SHARE_WHILE_AWAY = 0.25
 RELEASE_SECONDS = 20.0
 """Longest time a partition being taken away is held up by its last flush."""
 
+_LAST_TOLD = "SELECT max(checked_at) FROM progress_store WHERE partition IN {partitions:Array(UInt16)}"
+
 
 class RefusedFlushError(SinkRefusedError):
     """The store refuses a flush of the partitions ``reached``, which goes up to these offsets: step back, try apart."""
@@ -61,6 +63,7 @@ class Engine:
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
+        self._told_at = 0
         self._settings = settings
         self._store = store
         self._sink = sink
@@ -108,6 +111,9 @@ class Engine:
         numbers = sorted(numbers)
         recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
         await self._pauses.adopt(recovered)
+        if numbers:
+            told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
+            self._told_at = max(self._told_at, int(told[0][0]))
         self.generation += 1
         self._suspects.clear()
         self.partitions = {partition.number: partition for partition in recovered}
@@ -337,7 +343,8 @@ class Engine:
 
     async def _tell_progress(self) -> None:
         rows: list[tuple[Any, ...]] = []
-        now = time.time_ns() // 1000
+        # The latest row counts, also after a clock was put back.
+        now = self._told_at = max(time.time_ns() // 1000, self._told_at + 1)
         for number, partition in self.partitions.items():
             end = self._end_offset(number)
             if end is not None:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
-FIRST_ANSWER_SECONDS = 15
+FIRST_ANSWER_SECONDS = 10
 """How long an answer is waited for at first. A lost one never comes; a slow one gets twice the time each time."""
 LONGEST_ANSWER_SECONDS = 240
 _MOMENT_SECONDS = 0.02
