@@ -4,7 +4,7 @@ A KPI row holds what its minute counts at a flush's end. One who was the owner a
 in the log, and may write a minute that the present owner passes over: an order came into it and left it again within
 one flush. Nothing would ever overwrite that row. So every writer has a cut row of its own, in one insert with its KPI
 rows, which says besides what others had written when it took over. Where they have written since, the partition is
-*disturbed*, and its KPI rows are rebuilt. So they are where the last writer, of another release, counted by other rules.
+*disturbed*, and its KPI rows are rebuilt.
 """
 
 import uuid
