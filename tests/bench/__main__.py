@@ -77,6 +77,8 @@ def main() -> None:
     }
     found = report.lines(results)
     report.show(found, machine)
+    for line in results.get("memory_curve", {}).get("curve", ()):
+        print(line)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "machine": machine,

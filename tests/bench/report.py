@@ -119,8 +119,6 @@ def _memory_curve(figures: dict[str, Any]) -> Iterator[Line]:
     what = f"worker's memory over {figures['events']:,} events of {figures['orders']:,} orders"
     remark = f"{figures['growth_of_last_half_mib']:+} MiB over the last half; {figures['table']}"
     yield Line(f"{what}, at most", figures["rss_mib_most"], "MiB", remark=remark)
-    for line in figures["curve"]:
-        yield Line(line, None, "")
 
 
 def _reading(figures: dict[str, Any]) -> Iterator[Line]:
