@@ -2,7 +2,7 @@
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 30.0
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 20.0
 """A part that lasted this long is in order again: its next end counts as its first."""
 
 
