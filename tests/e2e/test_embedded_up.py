@@ -168,7 +168,7 @@ def test_the_life_of_a_platform(up: Callable[..., Up], tmp_path: Path, milepost:
     address = first.until("control room: ").split()[-1]
     with urlopen(address, timeout=30) as shown:
         assert "Hubs, worst first" in shown.read().decode()
-    for service in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS):
+    for service in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS, Service.AUDITOR):
         assert ready(settings, service) == 200, service
     assert post(settings, "before") == 202
     wait_for_event(settings, "before")

@@ -123,7 +123,9 @@ def test_compose_runs_every_service_from_the_one_image() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     ours = {name: service for name, service in compose["services"].items() if "MILEPOST_IMAGE" in service["image"]}
     run = {service["command"][1] for service in ours.values() if service.get("command", [""])[0] == "run"}
-    assert run == {str(name) for name in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS)}
+    assert run == {
+        str(name) for name in (*EDGE_SERVICES, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS, Service.AUDITOR)
+    }
     for name, service in ours.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
