@@ -74,8 +74,9 @@ async def _run(plan: Plan, folder: Path, path: Path) -> bool:
         _say(f"LATE: {late} times more than {plan.limit_seconds:g} s")
     if wavered:
         _say(f"WAVERED: {wavered} times numbers that had been right were wrong for a while")
-    _say(f"seed {plan.seed}: {'the promise was kept' if verdict.good and not late + wavered else 'the promise BROKE'}")
-    return verdict.good and not late + wavered
+    good = verdict.good and not late + wavered and not any(one.wrong for one in campaign.rounds)
+    _say(f"seed {plan.seed}: {'the promise was kept' if good else 'the promise BROKE'}")
+    return good
 
 
 def _options() -> argparse.Namespace:

@@ -126,7 +126,12 @@ class Campaign:
         if wavered:
             remark += f"  WAVERED {wavered[:3]}"
         self._say(f"{number:4d}  {what}: right after {found.seconds:.1f} s{remark}")
-        await self._stage.ready(*EDGES, *WORKERS)
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                await self._stage.ready(*EDGES, *WORKERS)
+        except TimeoutError:
+            found.wrong.append(f"not every service is ready again after {GIVE_UP_SECONDS:.0f} s")
+            self._say(f"      {found.wrong[-1]}")
 
     async def _until_right(self, store: Store, block: Block, since: float) -> Round:
         wrong = ["not looked at"]
