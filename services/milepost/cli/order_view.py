@@ -19,7 +19,7 @@ def view(found: Timeline) -> RenderableType:
     """Everything known of the order, from its state down to the records that could not be used."""
     parts: list[RenderableType] = [_heading(found), Text()]
     if found.state == "expired":
-        parts.append(Text("Kept as long as MILEPOST_ORDER_RETENTION_DAYS says; what it counted for still counts."))
+        parts.append(Text("It has expired (MILEPOST_ORDER_RETENTION_DAYS). What it counted for still counts."))
         return Group(*parts, *([_problems(found)] if found.problems else []))
     parts.append(_facts(found))
     if found.promises:

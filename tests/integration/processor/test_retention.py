@@ -1,10 +1,13 @@
 """Orders leave whole and change no number; their minutes are frozen, and what comes for them says so."""
 
+import io
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from milepost.cli.order_view import view
 from milepost.processor import retention as retention_module
 from milepost.processor import upkeep
 from milepost.reading.orders import find_order, find_orders
@@ -103,6 +106,9 @@ async def test_orders_leave_and_change_no_number(kept_days: Any, store: Any, par
     found = find_order(store, "old-3", now)
     assert found is not None
     assert (found.state, len(found.problems)) == ("expired", 2)
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(view(found))
+    assert "It has expired (MILEPOST_ORDER_RETENTION_DAYS)" in console.export_text()
     assert find_orders(store, now, "delivered").items[0].order_id == "old-0"
     assert len(find_orders(store, now, "delivered").items) == 1
 
