@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = {"from": "--from", "to": "--to", "window": "--window", "by": "--by", "where": "--where"}
 MOST_SHOWN = 20
+MOST_PARTS = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -110,9 +111,9 @@ def told(found: "Reconciliation") -> list[str]:
         if behind.minutes:
             lines.append(f"  minutes: {', '.join(f'{minute:%Y-%m-%d %H:%M}' for minute in behind.minutes)}")
         for order in behind.orders:
-            said = ", ".join(
-                f"{name} {order.stored[name]} instead of {order.recomputed[name]}" for name in order.stored
-            )
+            parts = [f"{name} {order.stored[name]} instead of {order.recomputed[name]}" for name in order.stored]
+            more = [f"{len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+            said = ", ".join(parts[:MOST_PARTS] + more)
             lines.append(f"  {order.id}{': ' if said else ''}{said}")
         if behind.count > len(behind.orders):
             lines.append(f"  … and {behind.count - len(behind.orders):,} more")
