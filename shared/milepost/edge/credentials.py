@@ -2,6 +2,7 @@
 
 import ipaddress
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -36,6 +37,9 @@ class Gate:
                 raise ProblemError(403, "no keys are set up here, so only callers on this machine are served")
             if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
                 raise ProblemError(403, "a page of another site may not call here")
+            if not _is_loopback_name(request.headers.get("host", "localhost")):
+                # A name that leads here only since a moment ago makes another site's page look like ours.
+                raise ProblemError(403, "no keys are set up here: call 127.0.0.1 or localhost, by no other name")
             return LOOPBACK
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         credential = self._keyring.find(key.strip()) if scheme.lower() == "bearer" else None
@@ -56,6 +60,14 @@ def is_loopback(request: Request) -> bool:
         return False
     headers = request.headers
     return not any(name in headers for name in _FORWARDING)
+
+
+def _is_loopback_name(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name.removesuffix(".") == "localhost" or _is_loopback_address(name)
 
 
 @lru_cache(maxsize=1024)

@@ -27,7 +27,7 @@ def call() -> Callable[..., httpx.AsyncClient]:
 
     def make(app: FastAPI, client: tuple[str, int] = ("127.0.0.1", 5000), **options: Any) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=app, client=client, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://edge", **options)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", **options)
 
     return make
 

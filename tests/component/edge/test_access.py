@@ -68,6 +68,28 @@ async def test_without_keys_a_page_of_another_site_is_not(edge_settings: Setting
         assert await _status(client, {**ONE, "Sec-Fetch-Site": "cross-site"}, PLACED) == 403
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8101", 503),
+        ("127.0.0.1:8101", 503),
+        ("[::1]:8101", 503),
+        ("LOCALHOST.", 503),
+        ("evil.example:8101", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("192.0.2.7", 403),
+        ("", 403),
+        ("[", 403),
+    ],
+)
+async def test_without_keys_a_name_that_may_lead_here_from_elsewhere_is_not_ours(
+    edge_settings: Settings, call: Call, host: str, status: int
+) -> None:
+    async with call(create_app(edge_settings)) as client:
+        assert await _status(client, {**ONE, "host": host}, PLACED) == status
+
+
 async def test_a_key_is_asked_for_even_on_this_machine(guarded: Settings, call: Call, add_key: AddKey) -> None:
     add_key("shop", Right.WRITE)
     async with call(create_app(guarded)) as client:

@@ -17,7 +17,7 @@ async def test_it_starts_and_stops_without_a_broker_and_says_what_is_missing(edg
     app = create_app(edge_settings)
     async with (
         LifespanManager(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://edge") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http,
     ):
         assert (await http.get("/healthz")).json() == {"status": "alive", "service": "orders"}
         ready = await http.get("/readyz")

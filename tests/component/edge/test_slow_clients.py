@@ -35,7 +35,7 @@ class Server:
     def head(self, length: int, key: int = 0, kind: str = "application/cloudevents+json") -> bytes:
         """The head of a request with a body of ``length`` bytes."""
         return (
-            f"POST /v1/events HTTP/1.1\r\nHost: edge\r\nContent-Type: {kind}\r\n"
+            f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
             f"Authorization: Bearer {self.keys[key]}\r\nContent-Length: {length}\r\n\r\n"
         ).encode()
 
@@ -141,7 +141,7 @@ def test_a_head_that_comes_byte_by_byte_is_cut(server: Server) -> None:
 
 def test_blank_lines_do_not_keep_a_connection_alive(server: Server) -> None:
     with server.connect() as client:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: edge\r\n\r\n")
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         _answer(client)
         assert _was_cut(client, b"\r\n")
 
@@ -172,7 +172,7 @@ def test_who_does_not_read_the_answers_is_cut(server: Server) -> None:
     cut = server.metric('milepost_edge_cut_connections_total{reason="unread"}')
     with server.connect() as client:
         # Some megabytes of answers, far more than the system keeps for a reader.
-        request = b"GET /openapi.json HTTP/1.1\r\nHost: edge\r\n\r\n"
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
         client.settimeout(0.5)
         try:
             for _ in range(200):
@@ -218,7 +218,7 @@ def test_too_many_connections_are_told_so_at_once_and_health_is_still_answered(s
         assert "too many connections" in str(document["detail"])
         assert time.monotonic() - began < PATIENCE / 3
         probe = open_ones.enter_context(server.connect())
-        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: edge\r\n\r\n")
+        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert _answer(probe)[0] == 200
     server.until(lambda: httpx.post(f"{server.url}/v1/events").status_code == 401)
     assert server.metric('milepost_edge_refusals_total{reason="connections"}') >= 1

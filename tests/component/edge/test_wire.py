@@ -13,7 +13,7 @@ from milepost.edge.server import config
 from milepost.orders.app import create_app
 from milepost.settings import Settings
 
-HEAD = b"POST /v1/events HTTP/1.1\r\nHost: edge\r\nContent-Type: application/cloudevents+json\r\n"
+HEAD = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/cloudevents+json\r\n"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ PAGES = ("/", "/hub?id=a..b", "/orders", "/order?id=o-1")
 
 def client(settings: Settings, address: str = "127.0.0.1") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(settings), client=(address, 1234))
-    return httpx.AsyncClient(transport=transport, base_url="http://insights")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def settings(**changes: Any) -> Settings:

@@ -48,7 +48,7 @@ async def open_edge(service: str, settings: Settings, **options: Any) -> AsyncIt
     async with (
         LifespanManager(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://edge", timeout=60, **options
+            transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60, **options
         ) as http,
     ):
         yield http

@@ -255,7 +255,7 @@ async def test_every_example_goes_through_every_edge_service_and_the_processor(
     for service in EDGE_SERVICES:
         app = importlib.import_module(f"milepost.{service.value}.app").create_app(workers.settings)
         transport = httpx.ASGITransport(app=app)
-        async with LifespanManager(app), httpx.AsyncClient(transport=transport, base_url="http://edge") as http:
+        async with LifespanManager(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             batch = [{**event, "source": f"/{unique}/{service.value}"} for event in events]
             answer = await http.post(
                 "/v1/events", json=batch, headers={"content-type": "application/cloudevents-batch+json"}

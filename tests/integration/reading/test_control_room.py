@@ -24,7 +24,7 @@ NASTY = "<img src=x onerror=alert(1)>\"'&"
 
 def client(settings: Settings) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(settings), client=("127.0.0.1", 1234))
-    return httpx.AsyncClient(transport=transport, base_url="http://insights")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def stored_row(table: Table, **known: Any) -> tuple[Any, ...]:

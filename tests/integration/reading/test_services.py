@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs_platform
 
 def client(app: Any, address: str = "127.0.0.1") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, client=(address, 1234))
-    return httpx.AsyncClient(transport=transport, base_url="http://insights")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_kpis_over_http_are_those_of_the_command(installation: Settings, minutes: Any) -> None:
