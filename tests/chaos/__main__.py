@@ -28,7 +28,7 @@ def main() -> None:
         seed=str(options.seed),
         faults=options.faults,
         limit_seconds=options.limit,
-        minute_outages=2 if options.faults >= LONG else 0,
+        minute_outages=options.minutes if options.minutes is not None else 2 * (options.faults >= LONG),
         kinds=tuple(options.kind),
     )
     unknown = set(plan.kinds) - {fault.name for fault in FAULTS}
@@ -84,6 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="draws everything")
     parser.add_argument("--faults", type=int, default=20, help="rounds")
     parser.add_argument("--limit", type=float, default=30.0, help="most seconds to the right number")
+    parser.add_argument("--minutes", type=int, help="outages of the broker that last a whole minute")
     parser.add_argument("--kind", action="append", default=[], help="only this kind of fault; may be repeated")
     parser.add_argument("--json", type=Path, default=BUILD / "chaos.json")
     parser.add_argument("--keep", action="store_true", help="keep the logs although all went well")
