@@ -83,7 +83,9 @@ def _write_all(settings: Settings, store: Store, folder: Path, rows_as_of: RowsA
         with Archive(folder / f"{source.name}.tsv.zst", source.columns) as archive:
             for lines in archive.add(store.stream_text(_select(source, condition), _READING)):
                 if source.name == tables.KPIS.name:
-                    cuts.update(_cuts(source.columns, lines))
+                    # Every writer of a partition has a cut row of its own.
+                    for number, reached in _cuts(source.columns, lines):
+                        cuts[number] = max(reached, cuts.get(number, 0))
                 tell(source.name, archive.rows, most)
             if source.name in (tables.ORDERS.name, tables.LEDGER.name):
                 archive.add_rows(_in_order(source, rows_as_of(store, cuts)))

@@ -61,7 +61,8 @@ def test_the_data_is_lost_and_then_the_broker_too(
             letters = store.query(LETTERS)
 
         # The second is made in peace; what comes after it is lost with the broker.
-        spine.command("backup", str(tmp_path / "two"))
+        made = json.loads(spine.command("backup", "--json", str(tmp_path / "two")))
+        assert {int(number): place["cut"] for number, place in made["partitions"].items()} == spine.cuts()
         spine.send(third)
         spine.catch_up()
         _right(spine, truth)
