@@ -67,8 +67,9 @@ class LogWorker:
 
     async def read(self, number: int, most: int) -> None:
         """Take in up to ``most`` further records of a partition."""
-        start = self.engine.partitions[number].position
-        await self.engine.apply(number, self.log.records[number][start : start + most], self.engine.generation)
+        partition = self.engine.partitions[number]
+        start = partition.position
+        await self.engine.apply(number, self.log.records[number][start : start + most], partition.reading)
 
 
 class ShelfWorker(LogWorker):

@@ -88,7 +88,7 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
     async def bases() -> dict[int, int]:
         return await patiently(offset_bases, store)
 
-    offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.generation, bases, lambda: engine.paused)
+    offsets = Offsets(engine.assign, lambda: engine.cuts, lambda: engine.readings, bases, lambda: engine.paused)
     app.transport = ChunkTransport(app.conf.broker, app, offsets)
 
     @app.agent(app.topic(topics.LIFECYCLE.name, schema=ChunkSchema()))
@@ -96,7 +96,7 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         async for event in chunks.noack().events():
             chunk: Chunk = event.value
             try:
-                await engine.apply(chunk.partition, chunk.records, chunk.generation, chunk.reading)
+                await engine.apply(chunk.partition, chunk.records, chunk.reading)
             except Exception as error:
                 # Faust would restart the agent behind the chunk, which would then be lost: end the worker instead.
                 await app.crash(error)

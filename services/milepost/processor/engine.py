@@ -10,7 +10,7 @@ from typing import Any
 from milepost.processor.flush import build
 from milepost.processor.intake import Record, failed, take
 from milepost.processor.loading import Loader
-from milepost.processor.partition import Batch, Partition, Pending
+from milepost.processor.partition import Batch, Partition, Pending, next_reading
 from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.pauses import Feed, NoFeed, Pauses
 from milepost.processor.recovery import recover
@@ -63,6 +63,7 @@ class Engine:
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
+        self._turn = 0
         self._told_at = 0
         self._settings = settings
         self._store = store
@@ -106,14 +107,21 @@ class Engine:
         }
 
     async def assign(self, numbers: Iterable[int]) -> dict[int, int]:
-        """Take exactly these partitions in hand; returns where to read each from, its cut in the store."""
+        """Take exactly these partitions in hand; returns where to read each from, its cut in the store.
+
+        Nothing is taken, and nothing returned, where they are given to others while they are being recovered.
+        """
         started = time.monotonic()
         numbers = sorted(numbers)
+        self._turn += 1
+        turn = self._turn
         recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
         await self._pauses.adopt(recovered)
         if numbers:
             told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
             self._told_at = max(self._told_at, int(told[0][0]))
+        if turn != self._turn:
+            return {}
         self.generation += 1
         self._suspects.clear()
         self.partitions = {partition.number: partition for partition in recovered}
@@ -124,6 +132,7 @@ class Engine:
 
     async def release(self, commit: Callable[[], Awaitable[Any]] | None = None) -> None:
         """Write what is in hand and ``commit`` the cuts, for at most ``RELEASE_SECONDS``, and let all partitions go."""
+        self._turn += 1
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self.flush()
@@ -142,19 +151,24 @@ class Engine:
             self._report.assigned(())
             self._room.set()
 
-    async def apply(self, number: int, records: Sequence[Record], generation: int, reading: int = 0) -> None:
+    @property
+    def readings(self) -> dict[int, int]:
+        """Per partition, the reading of it whose records are taken in."""
+        return {number: partition.reading for number, partition in self.partitions.items()}
+
+    async def apply(self, number: int, records: Sequence[Record], reading: int) -> None:
         """Take in records of one partition, in order of offset; waits while too much is in hand.
 
-        Records of an earlier assignment (``generation``) or ``reading`` of the partition, of one that waits, and those
-        already taken in, are passed over.
+        Records of another ``reading`` of the partition than the present one, of one that waits, and those already taken
+        in, are passed over.
         """
         currency = self._settings.currency
         for start in range(0, len(records), YIELD_EVERY):
             await self._room.wait()
             partition = self.partitions.get(number)
-            if partition is None or generation != self.generation:
+            if partition is None or partition.pause is not None or reading != partition.reading:
                 return
-            if partition.pause is not None or reading != partition.reading:
+            if start == 0 and await self._is_doubtful(partition, records[0].offset):
                 return
             pending = partition.gathering
             rejected = len(pending.rejected)
@@ -171,6 +185,20 @@ class Engine:
                 self._pauses.count(partition, pending.rejected[rejected:])
             self._watch_level()
             await asyncio.sleep(0)
+
+    async def _is_doubtful(self, partition: Partition, first: int) -> bool:
+        """Whether records from offset ``first`` on do not follow on the last ones: then these are asked for again.
+
+        What lies between may be gone indeed (expired, or another producer's transaction): it is, if the next ones
+        begin there too. Nothing is ever passed over by mistake.
+        """
+        if first <= partition.position or first == partition.doubted:
+            return False
+        log.warning("partition %d: offset %d came where %d was due", partition.number, first, partition.position)
+        partition.doubted = first
+        partition.reading = next_reading()
+        await self._feed.read_on(partition.number, partition.position, partition.reading)
+        return True
 
     def _watch_level(self) -> None:
         pending = self.pending
@@ -320,7 +348,6 @@ class Engine:
             for partition in recovered:
                 before = self.partitions[partition.number]
                 partition.pause, partition.failures = before.pause, before.failures
-                partition.reading = before.reading + 1
                 self.partitions[partition.number] = partition
             if len(reached) == 1:
                 for number in reached:

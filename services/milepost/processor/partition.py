@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from milepost.bus.partitions import partition_of
@@ -67,6 +68,14 @@ class Pending:
         return found[-1].record.timestamp * 1000
 
 
+_readings = count(1)
+
+
+def next_reading() -> int:
+    """A number for a reading of a partition from some offset on; no two of this process are the same."""
+    return next(_readings)
+
+
 @dataclass
 class Partition:
     """A partition's state. ``cut`` is the offset up to which everything is in the store, complete; ``siblings`` is how
@@ -85,8 +94,10 @@ class Partition:
     pause: Pause | None = None
     """Why nothing more is taken in until somebody answers."""
     failures: Failures = field(default_factory=Failures)
-    reading: int = 0
-    """Counts how often it was read on from an earlier place: what was fetched before is passed over."""
+    reading: int = field(default_factory=next_reading)
+    """Another one whenever it is read on from some offset: what was fetched before that is passed over."""
+    doubted: int = -1
+    """Where records began that did not follow on the last ones, when they were asked for once more."""
     tenure: Tenure = field(default_factory=Tenure)
     watcher: Callable[[Difference], None] | None = None
     """Told of every difference a flush makes, while a rebuild goes on."""

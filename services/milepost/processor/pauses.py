@@ -8,7 +8,7 @@ from typing import Protocol
 
 from milepost.processor.failures import Failures
 from milepost.processor.intake import Rejected
-from milepost.processor.partition import Partition
+from milepost.processor.partition import Partition, next_reading
 from milepost.processor.patience import patiently
 from milepost.settings import Settings
 from milepost.store.client import Store
@@ -104,7 +104,7 @@ class Pauses:
             return
         log.warning("partition %d goes on at offset %d", partition.number, partition.position)
         partition.failures.clear()
-        partition.reading += 1
+        partition.reading = next_reading()
         partition.pause = None
         await self._feed.read_on(partition.number, partition.position, partition.reading)
 

@@ -24,15 +24,18 @@ class LogTruncatedError(RuntimeError):
     """The topic is shorter than what the store has of it: another one, or made anew. Stop: nothing can be right."""
 
 
+UNREAD = 0
+"""The reading of records that nobody has asked for."""
+
+
 class Chunk:
-    """Records of one partition, in order of offset, and the assignment and reading they were fetched under."""
+    """Records of one partition, in order of offset, and the reading of it that they were fetched under."""
 
-    __slots__ = ("generation", "partition", "reading", "records")
+    __slots__ = ("partition", "reading", "records")
 
-    def __init__(self, partition: int, records: list[Any], generation: int, reading: int = 0) -> None:
+    def __init__(self, partition: int, records: list[Any], reading: int) -> None:
         self.partition = partition
         self.records = records
-        self.generation = generation
         self.reading = reading
 
 
@@ -49,13 +52,13 @@ class Offsets:
         self,
         assign: Callable[[Iterable[int]], Awaitable[dict[int, int]]],
         cuts: Callable[[], dict[int, int]],
-        generation: Callable[[], int],
+        readings: Callable[[], dict[int, int]],
         bases: Callable[[], Awaitable[dict[int, int]]] | None = None,
         paused: Callable[[], Container[int]] = tuple,
     ) -> None:
         self.assign = assign
         self.cuts = cuts
-        self.generation = generation
+        self.readings = readings
         self.paused = paused
         self._load_bases = bases
         self._bases: dict[int, int] = {}
@@ -73,9 +76,9 @@ class Offsets:
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """The thread Kafka's client lives in. What belongs together happens here without a break.
 
-    A partition is held and read on from another place while its flow goes on. So each chunk says which reading it
-    belongs to: without that, one fetched just before would be taken for the first one after, and what lies between
-    would be lost.
+    A partition is read on from another place while its flow goes on: after an assignment, a pause, a refused flush. So
+    each chunk says which reading it belongs to: without that, one fetched just before would be taken for the first one
+    after, and what lies between would be lost.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -141,13 +144,12 @@ class ChunkConsumer(driver.Consumer):
         records, active = await self._wait_next_records(timeout)
         if records is None or self.should_stop or not self.flow_active:
             return
-        generation = self.offsets.generation()
         readings = records.readings if isinstance(records, Fetched) else {}
         for tp, chunk in records.items():
-            if not self.flow_active or generation != self.offsets.generation():
+            if not self.flow_active:
                 return
             if chunk and (active is None or tp in active):
-                yield tp, self._chunk_message(tp, Chunk(tp.partition, chunk, generation, readings.get(tp.partition, 0)))
+                yield tp, self._chunk_message(tp, Chunk(tp.partition, chunk, readings.get(tp.partition, UNREAD)))
 
     def _chunk_message(self, tp: TP, chunk: Chunk) -> Message:
         base = self.offsets.base(tp.partition)
@@ -177,12 +179,13 @@ class ChunkConsumer(driver.Consumer):
         ends = await self.highwaters(*assigned.values())
         starts = await self.earliest_offsets(*assigned.values())
         self._ends = {tp.partition: end for tp, end in ends.items()}
-        self._thread.readings.clear()
+        readings = self.offsets.readings()
         for number, cut in cuts.items():
             tp = assigned[number]
             base = self.offsets.base(number)
             check_log(number, cut, starts[tp] + base, ends[tp] + base)
             await self.seek(tp, max(0, cut - base))
+            await self.read_on(tp, cut, readings.get(number, UNREAD))
             if number in self.offsets.paused():
                 await self.hold(tp)
 

@@ -194,7 +194,7 @@ class Worker:
         for number, partition in list(self.engine.partitions.items()):
             start = partition.position
             records = self.log.records[number][start : start + most]
-            await self.engine.apply(number, records, self.engine.generation, partition.reading)
+            await self.engine.apply(number, records, partition.reading)
         return self.engine.pending - before
 
     async def all(self, most: int = 1_000_000) -> None:

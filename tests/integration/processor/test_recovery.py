@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from milepost.processor.loading import AheadOfUsError
+from milepost.processor.pauses import NoFeed
 from milepost.store import tables
 
 pytestmark = pytest.mark.needs_platform
@@ -135,26 +137,89 @@ async def test_two_that_both_think_they_own_a_partition_write_the_same(database:
     parts.check(store, log)
 
 
-async def test_chunks_of_an_earlier_assignment_and_records_known_are_passed_over(
+async def test_chunks_of_an_earlier_reading_and_records_known_are_passed_over(
     database: Any, store: Any, parts: Any, log: Any
 ) -> None:
     record = log.placed("o1")
+    number = record.partition
     worker = parts.Worker(database, store, log)
     await worker.assign()
-    old = worker.engine.generation
+    old = worker.engine.readings[number]
     await worker.assign()
-    await worker.engine.apply(record.partition, [record], old)
+    reading = worker.engine.readings[number]
+    await worker.engine.apply(number, [record], old)
     assert worker.engine.pending == 0
     for _ in range(2):
-        await worker.engine.apply(record.partition, [record, record], worker.engine.generation)
+        await worker.engine.apply(number, [record, record], reading)
     assert worker.engine.pending == 1
     await worker.engine.flush()
-    await worker.engine.apply(record.partition, [record], worker.engine.generation)
+    await worker.engine.apply(number, [record], reading)
     assert worker.engine.pending == 0
     await worker.engine.release()
-    await worker.engine.apply(record.partition, [record], worker.engine.generation)
+    await worker.engine.apply(number, [record], reading)
     assert worker.engine.pending == 0
     parts.check(store, log)
+
+
+def first_of(log: Any, count: int) -> list[Any]:
+    """As many records of partition 0, one after the other."""
+    records = (log.placed(f"o{number}") for number in range(1_000))
+    return list(islice((record for record in records if record.partition == 0), count))
+
+
+class Asked(NoFeed):
+    """Notes where a partition was asked to be read on from."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    async def read_on(self, number: int, offset: int, reading: int) -> None:
+        self.offsets.append(offset)
+
+
+async def test_records_that_do_not_follow_on_the_last_are_asked_for_again(
+    database: Any, store: Any, parts: Any, log: Any
+) -> None:
+    records = first_of(log, 6)
+    asked = Asked()
+    worker = parts.Worker(database, store, log, feed=asked)
+    await worker.assign(0)
+    engine = worker.engine
+    await engine.apply(0, records[:2], engine.readings[0])
+    late = engine.readings[0]
+    await engine.apply(0, records[4:], late)
+    assert (engine.pending, asked.offsets) == (2, [2])
+    await engine.apply(0, records[4:], late)
+    assert engine.pending == 2, "fetched before it was asked for again"
+    await engine.apply(0, records[2:4], engine.readings[0])
+    await engine.apply(0, records[4:], engine.readings[0])
+    assert (engine.pending, asked.offsets) == (6, [2])
+
+
+async def test_records_that_are_gone_are_passed_over_after_a_second_look(
+    database: Any, store: Any, parts: Any, log: Any
+) -> None:
+    records = first_of(log, 6)
+    asked = Asked()
+    worker = parts.Worker(database, store, log, feed=asked)
+    await worker.assign(0)
+    engine = worker.engine
+    for _ in range(2):
+        await engine.apply(0, records[4:], engine.readings[0])
+    assert (engine.pending, asked.offsets) == (2, [0])
+
+
+async def test_partitions_given_away_while_they_are_recovered_are_not_taken(
+    database: Any, store: Any, parts: Any, log: Any
+) -> None:
+    log.placed("o1")
+    worker = parts.Worker(database, store, log)
+    taking = asyncio.create_task(worker.assign())
+    await asyncio.sleep(0)
+    await worker.engine.release()
+    assert await taking == {}
+    assert worker.engine.partitions == {}
+    assert await worker.assign() == dict.fromkeys(range(4), 0)
 
 
 async def test_too_much_in_hand_waits_for_the_flush(database: Any, store: Any, parts: Any, log: Any) -> None:
@@ -162,7 +227,7 @@ async def test_too_much_in_hand_waits_for_the_flush(database: Any, store: Any, p
     patient = {"flush_events": 400, "failure_run": 1_000_000, "failure_window": 1_000_000}
     worker = parts.Worker(database.model_copy(update=patient), store, log)
     await worker.assign(0)
-    reading = asyncio.create_task(worker.engine.apply(0, records, worker.engine.generation))
+    reading = asyncio.create_task(worker.engine.apply(0, records, worker.engine.readings[0]))
     for _ in range(100):
         await asyncio.sleep(0)
     assert worker.engine.pending == 500, "a flush and a quarter, to the end of the slice being decoded"
