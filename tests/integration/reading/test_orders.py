@@ -106,7 +106,7 @@ def told(installation: Settings) -> str:
              2**62 - fact.offset, 0, 1, json.dumps(data))
         )  # fmt: skip
     letter = ("milepost.lifecycle.v1", 0, 99, micros(90), "conflict", "says something else", order_id, "/fleet", "d",
-              "", "", micros(90), micros(90), 1, 1)  # fmt: skip
+              "", "", micros(90), micros(90), 1, 1, "open", "")  # fmt: skip
     values = {name: "" if "String" in kind else ([] if "Array" in kind else 0) for name, kind in ORDERS.columns.items()}
     values |= {"order_id": order_id, "placed_at": micros(0), "closed_at": micros(85), "facts": f.encode(facts)}
     with writer(installation) as store:

@@ -14,6 +14,7 @@ KEPT_FROM_VIEWS = {
     "personal_store": {"precedence"},
     "orders_store": {"measures", "facts"},
     "ledger_store": {"counted", "facts"},
+    "rebuilds_store": {"complete_from"},
 }
 """Columns that are for the pipeline, not for people."""
 ROLL_UPS = {
