@@ -21,7 +21,7 @@ from milepost.contracts import topics
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.contracts.event import Envelope, decode
 from milepost.processor.app import CHUNK_RECORDS, CHUNKS_WAITING, ChunkSchema
-from milepost.processor.transport import Chunk, ChunkTransport, Offsets
+from milepost.processor.arrival.transport import Chunk, ChunkTransport, Offsets
 from milepost.settings import Settings, load
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from milepost.domain.measures import MEASURES
-from milepost.processor.cells import STRETCH_MINUTES
+from milepost.processor.state.cells import STRETCH_MINUTES
 from milepost.store import tables
 from milepost.store.tables import GRAINS, Table
 

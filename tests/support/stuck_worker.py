@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from milepost.processor import transport
+from milepost.processor.arrival import transport
 from milepost.processor.engine import Engine
 from milepost.processor.main import run
 from milepost.settings import load

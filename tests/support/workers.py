@@ -7,13 +7,13 @@ from typing import Any
 from lives import Choices, Log
 from shelf import Shelf
 
-from milepost.processor.cells import STRETCH_MINUTES, Cells, stretch_of
 from milepost.processor.engine import Engine
-from milepost.processor.loading import AheadOfUsError
-from milepost.processor.orders import OrderCache
-from milepost.processor.partition import Batch, Partition
 from milepost.processor.report import Report
-from milepost.processor.sink import Sink
+from milepost.processor.state.cells import STRETCH_MINUTES, Cells, stretch_of
+from milepost.processor.state.loading import AheadOfUsError
+from milepost.processor.state.orders import OrderCache
+from milepost.processor.state.partition import Batch, Partition
+from milepost.processor.writing.sink import Sink
 from milepost.settings import Settings
 from milepost.store import tables
 

@@ -26,7 +26,7 @@ def backup(
     from milepost.cli.copying import Tables
     from milepost.operations.backup import back_up
     from milepost.operations.refusals import RefusedError
-    from milepost.processor.as_of import rows_as_of
+    from milepost.processor.upkeep.as_of import rows_as_of
     from milepost.settings import load
     from milepost.store.client import writer
     from milepost.store.errors import StoreError

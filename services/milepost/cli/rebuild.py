@@ -104,7 +104,7 @@ def _refill(settings: "Settings", store: "Store", partitions: list[int]) -> dict
     import sys
     import time
 
-    from milepost.processor.refill import Refill, TopicUnreadableError
+    from milepost.processor.upkeep.refill import Refill, TopicUnreadableError
 
     def tell(read: int, total: int) -> None:
         if sys.stderr.isatty():

@@ -11,14 +11,14 @@ import faust
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from milepost.contracts import topics
+from milepost.processor.arrival.intake import Rejected
+from milepost.processor.arrival.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
 from milepost.processor.engine import Engine
-from milepost.processor.intake import Rejected
-from milepost.processor.letters import dead_letter_message
 from milepost.processor.liveness import Liveness, StalledError
 from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.report import Report
-from milepost.processor.sink import Sink
-from milepost.processor.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
+from milepost.processor.writing.letters import dead_letter_message
+from milepost.processor.writing.sink import Sink
 from milepost.settings import Service, Settings
 from milepost.store.client import Store
 from milepost.store.offset_bases import offset_bases

@@ -7,16 +7,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from milepost.processor.flush import build
-from milepost.processor.intake import Record, failed, take
-from milepost.processor.loading import Loader
-from milepost.processor.partition import Batch, Partition, Pending, next_reading
+from milepost.processor.arrival.intake import Record, failed, take
+from milepost.processor.arrival.pauses import Feed, NoFeed, Pauses
 from milepost.processor.patience import PATIENCE, patiently
-from milepost.processor.pauses import Feed, NoFeed, Pauses
-from milepost.processor.recovery import recover
 from milepost.processor.report import Report
-from milepost.processor.sink import Sink
-from milepost.processor.upkeep import Upkeep
+from milepost.processor.state.loading import Loader
+from milepost.processor.state.partition import Batch, Partition, Pending, next_reading
+from milepost.processor.upkeep.jobs import Upkeep
+from milepost.processor.upkeep.recovery import recover
+from milepost.processor.writing.flush import build
+from milepost.processor.writing.sink import Sink
 from milepost.settings import Settings
 from milepost.store.client import Store
 from milepost.store.errors import SchemaMissingError, SinkRefusedError

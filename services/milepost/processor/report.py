@@ -6,9 +6,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from milepost import metrics
-from milepost.processor.partition import Batch
 from milepost.processor.patience import PATIENCE
-from milepost.processor.restatements import event_lateness
+from milepost.processor.state.partition import Batch
+from milepost.processor.writing.restatements import event_lateness
 
 _REASONS = ("not_json", "invalid", "unknown_type", "conflict", "misplaced", "expired", "failed")
 

@@ -18,7 +18,7 @@ from milepost.auditor.audits import MOST_LAG, Audits
 from milepost.auditor.canary import LIFE, SOURCE, Canary, events
 from milepost.contracts.event import decode
 from milepost.edge.client import Answer
-from milepost.processor.intake import PRECEDENCE_OF_FIRST
+from milepost.processor.arrival.intake import PRECEDENCE_OF_FIRST
 from milepost.settings import Settings
 from milepost.store.client import Store, writer
 from milepost.store.tables import EVENTS, KPIS, PROGRESS

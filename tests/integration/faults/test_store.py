@@ -21,7 +21,7 @@ from fault_proxy import (
 )
 
 from milepost.processor import patience
-from milepost.processor.loading import AheadOfUsError
+from milepost.processor.state.loading import AheadOfUsError
 from milepost.store import tables
 from milepost.store.client import Store, writer
 

@@ -18,13 +18,13 @@ from milepost.domain import facts as f
 from milepost.domain.contributions import HISTOGRAM_SLOT, Contributions, contributions, cost_contributions, totals
 from milepost.domain.measures import MEASURES
 from milepost.domain.order import fold
+from milepost.processor.arrival.intake import Taken, take
 from milepost.processor.engine import Engine
-from milepost.processor.intake import Taken, take
-from milepost.processor.ledger import Account
-from milepost.processor.partition import Batch
 from milepost.processor.report import Report
-from milepost.processor.rows import order_row
-from milepost.processor.sink import Sink
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.partition import Batch
+from milepost.processor.state.rows import order_row
+from milepost.processor.writing.sink import Sink
 from milepost.settings import Settings
 from milepost.simulator.files import parse_moment
 from milepost.simulator.simulation import Options, simulate

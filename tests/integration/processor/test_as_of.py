@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from milepost.processor.as_of import rows_as_of
+from milepost.processor.upkeep.as_of import rows_as_of
 from milepost.settings import Settings
 from milepost.store import tables
 from milepost.store.client import Store

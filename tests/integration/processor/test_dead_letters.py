@@ -7,7 +7,8 @@ import pytest
 
 from milepost.bus.partitions import partition_of
 from milepost.bus.replays import Place, Replay
-from milepost.processor import flush, intake
+from milepost.processor.arrival import intake
+from milepost.processor.writing import flush
 from milepost.reading.dead_letters import Letter, letters_at, mark_dropped, mark_replayed
 
 pytestmark = pytest.mark.needs_platform

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from milepost.processor.loading import AheadOfUsError
+from milepost.processor.state.loading import AheadOfUsError
 from milepost.store import tables
 
 pytestmark = pytest.mark.needs_platform

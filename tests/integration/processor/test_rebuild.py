@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from milepost.processor import rebuild as rebuild_module
-from milepost.processor import upkeep
-from milepost.processor.refill import Refill
+from milepost.processor.upkeep import jobs as upkeep
+from milepost.processor.upkeep.refill import Refill
 from milepost.store import rebuilds
 from milepost.store.client import Store, writer
 
@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "TURN_SECONDS", 0.0)
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(rebuild_module, "ROWS_A_PAGE", 200)
-    monkeypatch.setattr("milepost.processor.history.SUBJECTS_A_PAGE", 4)
+    monkeypatch.setattr("milepost.processor.upkeep.history.SUBJECTS_A_PAGE", 4)
 
 
 def ask(store: Store, *numbers: int, complete_from: int = rebuilds.UNKNOWN) -> int:

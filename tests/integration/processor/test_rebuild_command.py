@@ -10,7 +10,7 @@ import pytest
 
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import spawn, stop, wait_ready
-from milepost.processor.cells import CUT, Cell
+from milepost.processor.state.cells import CUT, Cell
 from milepost.settings import Settings
 from milepost.store import tables
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from milepost.processor.loading import AheadOfUsError
-from milepost.processor.pauses import NoFeed
+from milepost.processor.arrival.pauses import NoFeed
+from milepost.processor.state.loading import AheadOfUsError
 from milepost.store import tables
 
 pytestmark = pytest.mark.needs_platform

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from milepost.cli.order_view import view
 from milepost.processor import retention as retention_module
-from milepost.processor import upkeep
+from milepost.processor.upkeep import jobs as upkeep
 from milepost.reading.orders import find_order, find_orders
 from milepost.store import rebuilds
 

@@ -17,7 +17,7 @@ from milepost.contracts import topics
 from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import signal_group, spawn, stop, wait_ready
-from milepost.processor.letters import KEPT_BYTES
+from milepost.processor.writing.letters import KEPT_BYTES
 from milepost.settings import EDGE_SERVICES, Settings
 from milepost.store.client import Store, writer
 

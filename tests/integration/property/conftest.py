@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from workers import Runner
 
-from milepost.processor import upkeep
+from milepost.processor.upkeep import jobs as upkeep
 from milepost.settings import Settings
 from milepost.store.client import Store, writer
 

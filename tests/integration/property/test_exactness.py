@@ -12,8 +12,8 @@ from lives import Event, Log, events, examples, log_of, moment, orders_of_arriva
 from shelf import KEYS, Shelf, cells_of
 from workers import Course, LogWorker, Runner
 
-from milepost.processor.loading import AheadOfUsError
 from milepost.processor.report import Report
+from milepost.processor.state.loading import AheadOfUsError
 from milepost.settings import Settings
 from milepost.store import tables
 from milepost.store.client import Store

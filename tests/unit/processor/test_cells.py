@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from milepost.domain.contributions import HISTOGRAM_SLOT, Contributions
 from milepost.domain.measures import MEASURES
-from milepost.processor.cells import COURIER_DAY, DAY, HOUR, MINUTE, STRETCH_MINUTES, Cell, Cells, stretch_of
+from milepost.processor.state.cells import COURIER_DAY, DAY, HOUR, MINUTE, STRETCH_MINUTES, Cell, Cells, stretch_of
 from milepost.store import tables
 
 COST = MEASURES.index("cost")

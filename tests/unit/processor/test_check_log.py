@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from milepost.processor import transport
-from milepost.processor.transport import LogTruncatedError, check_log
+from milepost.processor.arrival import transport
+from milepost.processor.arrival.transport import LogTruncatedError, check_log
 
 
 @pytest.mark.parametrize(("cut", "start", "end"), [(0, 0, 0), (5, 0, 5), (5, 5, 9), (0, 0, 9)])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from milepost.processor.failures import COUNTED, Failures
-from milepost.processor.intake import Rejected
+from milepost.processor.arrival.failures import COUNTED, Failures
+from milepost.processor.arrival.intake import Rejected
 
 
 @dataclass

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.processor.intake import Rejected, Taken, take
-from milepost.processor.letters import dead_letter_row
-from milepost.processor.partition import Batch, Pending
+from milepost.processor.arrival.intake import Rejected, Taken, take
+from milepost.processor.state.partition import Batch, Pending
+from milepost.processor.writing.letters import dead_letter_row
 from milepost.store import tables
 
 PLACED = "milepost.order.placed.v1"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milepost.domain import facts as f
-from milepost.processor.ledger import Account
+from milepost.processor.state.ledger import Account
 
 
 def _cost(offset: int, at: int, amount: int, cost_id: str = "k1", event: str = "") -> f.CostRecorded:

@@ -1,6 +1,6 @@
 """The cache of orders: what is stored is looked up, what never was is not."""
 
-from milepost.processor.orders import OrderCache
+from milepost.processor.state.orders import OrderCache
 
 
 def test_an_order_never_seen_needs_no_look_up() -> None:

@@ -1,6 +1,6 @@
 """The cache beside a flush that is not stored yet."""
 
-from milepost.processor.recent import Recent
+from milepost.processor.state.recent import Recent
 
 
 def test_what_was_longest_untouched_goes_first() -> None:

@@ -15,7 +15,7 @@ from workers import ShelfWorker
 
 from milepost.metrics import RESTATED_MINUTES
 from milepost.processor.report import Report
-from milepost.processor.restatements import Restated
+from milepost.processor.writing.restatements import Restated
 from milepost.settings import Settings
 
 FORGETFUL = Settings().model_copy(update={"cache_orders": 1, "cache_minutes": 1, "flush_events": 1_000_000})

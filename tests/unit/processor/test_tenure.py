@@ -2,8 +2,8 @@
 
 import pytest
 
-from milepost.processor import tenure
-from milepost.processor.tenure import UNSURE, Claim, Tenure, digest
+from milepost.processor.upkeep import tenure
+from milepost.processor.upkeep.tenure import UNSURE, Claim, Tenure, digest
 
 
 def test_a_first_owner_finds_nothing_to_mend() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from milepost.domain import facts as f
 from milepost.domain.contributions import contributions, totals
 from milepost.domain.order import fold
-from milepost.processor.ledger import Account
-from milepost.processor.loading import below
-from milepost.processor.rows import ledger_row, order_row
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.loading import below
+from milepost.processor.state.rows import ledger_row, order_row
 from milepost.store import tables
 from milepost.store.client import Row, Store
 

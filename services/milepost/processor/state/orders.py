@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rbloom import Bloom
 
-from milepost.processor.recent import Recent
+from milepost.processor.state.recent import Recent
 
 FALSE_POSITIVES = 0.01
 

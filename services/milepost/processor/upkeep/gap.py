@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from milepost.domain.contributions import HISTOGRAM_SLOT, CellKey, Contributions, Slots
-from milepost.processor.cells import Cell, roll_up
+from milepost.processor.state.cells import Cell, roll_up
 
 DAY_MINUTES = 1440
 

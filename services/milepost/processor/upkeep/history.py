@@ -10,7 +10,7 @@ import msgspec
 
 from milepost.contracts import catalogue
 from milepost.domain import facts as f
-from milepost.processor.intake import belongs
+from milepost.processor.arrival.intake import belongs
 from milepost.store.client import Row, Store
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from milepost.domain.kpis import ABANDONED_AFTER_DAYS
-from milepost.processor.orders import EXPIRED, GONE
-from milepost.processor.partition import Partition
 from milepost.processor.patience import meanwhile, patiently
-from milepost.processor.rebuild import Insert
+from milepost.processor.state.orders import EXPIRED, GONE
+from milepost.processor.state.partition import Partition
+from milepost.processor.upkeep.rebuild import Insert
 from milepost.store import tables
 from milepost.store.client import Row, Store
 from milepost.store.erasures import reapply_erasures

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey
 from milepost.domain.measures import MEASURES
-from milepost.processor.cells import STRETCH_MINUTES, Cell, Stretch
-from milepost.processor.ledger import Account
-from milepost.processor.orders import EXPIRED, GONE
-from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
+from milepost.processor.state.cells import STRETCH_MINUTES, Cell, Stretch
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.orders import EXPIRED, GONE
+from milepost.processor.state.partition import Partition
 from milepost.store import tables
 from milepost.store.client import Row, Store
 

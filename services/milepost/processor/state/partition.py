@@ -8,13 +8,13 @@ from typing import Any
 
 from milepost.bus.partitions import partition_of
 from milepost.domain.contributions import Contributions
-from milepost.processor.cells import Cells
-from milepost.processor.failures import Failures
-from milepost.processor.intake import Rejected, Taken
-from milepost.processor.ledger import Account
-from milepost.processor.orders import OrderCache
-from milepost.processor.recent import Recent
-from milepost.processor.tenure import Tenure
+from milepost.processor.arrival.failures import Failures
+from milepost.processor.arrival.intake import Rejected, Taken
+from milepost.processor.state.cells import Cells
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.orders import OrderCache
+from milepost.processor.state.recent import Recent
+from milepost.processor.upkeep.tenure import Tenure
 from milepost.store.pauses import Pause
 
 Difference = tuple[str, Contributions, Contributions]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from milepost.processor.failures import Failures
-from milepost.processor.intake import Rejected
-from milepost.processor.partition import Partition, next_reading
+from milepost.processor.arrival.failures import Failures
+from milepost.processor.arrival.intake import Rejected
 from milepost.processor.patience import patiently
+from milepost.processor.state.partition import Partition, next_reading
 from milepost.settings import Settings
 from milepost.store.client import Store
 from milepost.store.pauses import Pause, read_pauses, write_pause

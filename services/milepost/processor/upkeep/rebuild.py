@@ -23,16 +23,16 @@ import msgspec
 from milepost.domain import facts as f
 from milepost.domain.contributions import contributions, cost_contributions, totals
 from milepost.domain.order import fold
-from milepost.processor import history
-from milepost.processor.cells import MINUTE, stretch_of
-from milepost.processor.flush import cut_row
-from milepost.processor.gap import DAY_MINUTES, Gap, once
-from milepost.processor.ledger import Account
-from milepost.processor.loading import Loader, below, horizon, stretches
-from milepost.processor.orders import EXPIRED
-from milepost.processor.partition import Difference, Partition
 from milepost.processor.patience import meanwhile, patiently
-from milepost.processor.rows import ledger_row, order_row
+from milepost.processor.state.cells import MINUTE, stretch_of
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.loading import Loader, below, horizon, stretches
+from milepost.processor.state.orders import EXPIRED
+from milepost.processor.state.partition import Difference, Partition
+from milepost.processor.state.rows import ledger_row, order_row
+from milepost.processor.upkeep import history
+from milepost.processor.upkeep.gap import DAY_MINUTES, Gap, once
+from milepost.processor.writing.flush import cut_row
 from milepost.store import tables
 from milepost.store.client import Row, Store
 from milepost.store.rebuilds import UNKNOWN

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from milepost.processor.intake import Taken, failed
-from milepost.processor.partition import Batch, Difference
+from milepost.processor.arrival.intake import Taken, failed
+from milepost.processor.state.partition import Batch, Difference
 
 Apply = Callable[[list[Taken], Batch], list[Difference]]
 

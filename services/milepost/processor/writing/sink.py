@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from milepost.processor.intake import Rejected
-from milepost.processor.letters import letter_rows
-from milepost.processor.partition import Batch
+from milepost.processor.arrival.intake import Rejected
 from milepost.processor.patience import patiently
+from milepost.processor.state.partition import Batch
+from milepost.processor.writing.letters import letter_rows
 from milepost.store import tables
 from milepost.store.client import MOST_ROWS, Store
 from milepost.store.errors import SinkRefusedError

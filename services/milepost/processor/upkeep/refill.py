@@ -11,8 +11,8 @@ from milepost.bus.partitions import partition_of
 from milepost.bus.replays import replay_of
 from milepost.bus.topics import TopicsError, look
 from milepost.contracts import topics
-from milepost.processor.intake import Record, Rejected, take
-from milepost.processor.retention import TRIALS_KEPT
+from milepost.processor.arrival.intake import Record, Rejected, take
+from milepost.processor.upkeep.retention import TRIALS_KEPT
 from milepost.settings import Settings
 from milepost.store import tables
 from milepost.store.client import Row, Store

@@ -8,14 +8,14 @@ from milepost.domain import facts as f
 from milepost.domain.contributions import contributions, cost_contributions, totals
 from milepost.domain.measures import INDEX, MEASURES
 from milepost.domain.order import fold
-from milepost.processor.cells import STRETCH_MINUTES, Cells, Stretch
-from milepost.processor.ledger import Account
-from milepost.processor.loading import below, stretches
-from milepost.processor.orders import OrderCache
-from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
-from milepost.processor.rebuild import Rebuild
-from milepost.processor.tenure import Tenure, writers
+from milepost.processor.state.cells import STRETCH_MINUTES, Cells, Stretch
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.loading import below, stretches
+from milepost.processor.state.orders import OrderCache
+from milepost.processor.state.partition import Partition
+from milepost.processor.upkeep.rebuild import Rebuild
+from milepost.processor.upkeep.tenure import Tenure, writers
 from milepost.store import tables
 from milepost.store.client import Row, Store
 

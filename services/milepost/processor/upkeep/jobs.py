@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from milepost.processor.partition import Partition
 from milepost.processor.patience import patiently
-from milepost.processor.rebuild import Insert, Rebuild
 from milepost.processor.report import Report
-from milepost.processor.retention import Retention
-from milepost.processor.tenure import writers
+from milepost.processor.state.partition import Partition
+from milepost.processor.upkeep.rebuild import Insert, Rebuild
+from milepost.processor.upkeep.retention import Retention
+from milepost.processor.upkeep.tenure import writers
 from milepost.settings import Settings
 from milepost.store.client import Store
 from milepost.store.rebuilds import Request, open_requests, report_row

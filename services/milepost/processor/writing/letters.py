@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from milepost.bus.replays import Place, Replay, replay_of
-from milepost.processor.intake import Rejected
+from milepost.processor.arrival.intake import Rejected
 from milepost.processor.patience import patiently
 from milepost.reading.dead_letters import failed_again, letters_at
 from milepost.store.client import Store

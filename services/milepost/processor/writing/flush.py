@@ -7,15 +7,15 @@ from functools import partial
 from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey, Contributions, contributions, cost_contributions, totals
 from milepost.domain.order import fold
-from milepost.processor.cells import CUT, Cell
-from milepost.processor.intake import Rejected, Taken
-from milepost.processor.ledger import Account
-from milepost.processor.loading import Loader
-from milepost.processor.orders import GONE
-from milepost.processor.partition import Batch, Difference, Partition, Pending
-from milepost.processor.poison import one_by_one
-from milepost.processor.restatements import Restated
-from milepost.processor.rows import ledger_row, order_row
+from milepost.processor.arrival.intake import Rejected, Taken
+from milepost.processor.state.cells import CUT, Cell
+from milepost.processor.state.ledger import Account
+from milepost.processor.state.loading import Loader
+from milepost.processor.state.orders import GONE
+from milepost.processor.state.partition import Batch, Difference, Partition, Pending
+from milepost.processor.state.rows import ledger_row, order_row
+from milepost.processor.writing.poison import one_by_one
+from milepost.processor.writing.restatements import Restated
 
 YIELD_EVERY = 100
 """Orders folded between two looks at the event loop, so that heartbeats and requests go on."""

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from milepost.processor.intake import Rejected
+from milepost.processor.arrival.intake import Rejected
 
 COUNTED = frozenset({"not_json", "invalid", "unknown_type", "failed", "misplaced"})
 """Reasons that speak of a fault in what is sent or in us. A conflict, an expired order are one event's business."""

@@ -1,0 +1,1 @@
+"""Beside the flow: recovery, rebuilding, retention, and who else has written."""

@@ -1,0 +1,1 @@
+"""A flush: what has arrived becomes rows, and the rows are written in the order that makes a crash harmless."""
