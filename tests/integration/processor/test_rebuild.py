@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from milepost.processor import rebuild as rebuild_module
-from milepost.processor.upkeep import jobs as upkeep
+from milepost.processor.upkeep import jobs
+from milepost.processor.upkeep import rebuild as rebuild_module
 from milepost.processor.upkeep.refill import Refill
 from milepost.store import rebuilds
 from milepost.store.client import Store, writer
@@ -25,8 +25,8 @@ Totals = tuple[int, ...]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pages and windows, so that much falls between them."""
-    monkeypatch.setattr(upkeep, "TURN_SECONDS", 0.0)
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(rebuild_module, "ROWS_A_PAGE", 200)
     monkeypatch.setattr("milepost.processor.upkeep.history.SUBJECTS_A_PAGE", 4)
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from milepost.cli.order_view import view
-from milepost.processor import retention as retention_module
-from milepost.processor.upkeep import jobs as upkeep
+from milepost.processor.upkeep import jobs
+from milepost.processor.upkeep import retention as retention_module
 from milepost.reading.orders import find_order, find_orders
 from milepost.store import rebuilds
 
@@ -28,8 +28,8 @@ OLD, NEW = 1_700_000_000_000, 1_793_000_000_000
 @pytest.fixture
 def kept_days(database: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The database, with orders kept for 400 days, and expired at once."""
-    monkeypatch.setattr(upkeep, "RETENTION_AFTER_SECONDS", 0.0)
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "RETENTION_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(retention_module, "ORDERS_A_PAGE", 2)
     return database.model_copy(update={"order_retention_days": 400})
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from workers import Runner
 
-from milepost.processor.upkeep import jobs as upkeep
+from milepost.processor.upkeep import jobs
 from milepost.settings import Settings
 from milepost.store.client import Store, writer
 
@@ -34,4 +34,4 @@ def run() -> Iterator[Runner]:
 @pytest.fixture(autouse=True)
 def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Upkeep looks whenever it may."""
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.0)
