@@ -83,7 +83,7 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
     feed = ConsumerFeed(app)
     sink = Sink(store, publish_dead_letters)
     engine = Engine(settings, store, sink, report, feed.end_offset, feed.partition_count, feed)
-    liveness = Liveness(engine, settings.stall_seconds)
+    liveness = Liveness(engine, settings.stall_seconds, feed.given)
 
     async def bases() -> dict[int, int]:
         return await patiently(offset_bases, store)

@@ -64,6 +64,7 @@ class Engine:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
         self._turn = 0
+        self._taking = 0
         self._told_at = 0
         self._settings = settings
         self._store = store
@@ -94,6 +95,11 @@ class Engine:
         return {number: partition.cut for number, partition in self.partitions.items()}
 
     @property
+    def taking(self) -> bool:
+        """Whether partitions are being taken in hand now."""
+        return self._taking > 0
+
+    @property
     def paused(self) -> dict[int, Pause]:
         """The partitions that wait for an answer, and why."""
         return {number: one.pause for number, one in self.partitions.items() if one.pause is not None}
@@ -115,11 +121,15 @@ class Engine:
         numbers = sorted(numbers)
         self._turn += 1
         turn = self._turn
-        recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
-        await self._pauses.adopt(recovered)
-        if numbers:
-            told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
-            self._told_at = max(self._told_at, int(told[0][0]))
+        self._taking += 1
+        try:
+            recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
+            await self._pauses.adopt(recovered)
+            if numbers:
+                told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
+                self._told_at = max(self._told_at, int(told[0][0]))
+        finally:
+            self._taking -= 1
         if turn != self._turn:
             return {}
         self.generation += 1

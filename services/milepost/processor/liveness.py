@@ -2,6 +2,7 @@
 
 import faulthandler
 import time
+from collections.abc import Callable, Collection
 
 from milepost.processor.engine import Engine
 from milepost.processor.patience import PATIENCE
@@ -15,13 +16,16 @@ class Liveness:
     """Watches an engine's cuts, each by itself: one that is stuck is seen among others that move.
 
     A store that is away is no stall, the worker waits and says so in its readiness; nor is a partition that waits for
-    an answer.
+    an answer. One that the group gave us and that we do not have in hand is one.
     """
 
-    def __init__(self, engine: Engine, stall_seconds: float) -> None:
+    def __init__(self, engine: Engine, stall_seconds: float, given: Callable[[], Collection[int]]) -> None:
+        """``given``: the partitions that are ours, as the group says."""
         self._engine = engine
         self._longest = stall_seconds
+        self._given = given
         self._moved: dict[int, tuple[int, float]] = {}
+        self._complete_at = time.monotonic()
 
     @property
     def assigned(self) -> bool:
@@ -38,6 +42,11 @@ class Liveness:
             excused = PATIENCE.failures or not lag.get(number) or number in paused
             moved[number] = seen if seen is not None and seen[0] == cut and not excused else (cut, now)
         self._moved = moved
+        absent = sorted(set(self._given()) - moved.keys())
+        if not absent or self._engine.taking or PATIENCE.failures:
+            self._complete_at = now
+        elif now - self._complete_at > self._longest:
+            return f"partitions {absent} are ours and were never taken in hand"
         still = {number: now - since for number, (_, since) in moved.items() if now - since > self._longest}
         if not still:
             return None

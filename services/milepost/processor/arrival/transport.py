@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import faust
 from aiokafka import TopicPartition
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, Message
 from faust.types.transports import ConsumerCallback, ConsumerT
@@ -269,6 +270,13 @@ class ConsumerFeed:
     def end_offset(self, number: int) -> int | None:
         """Where a partition ends, None while that is not known."""
         return self._consumer.end_of(self._place(number))
+
+    def given(self) -> set[int]:
+        """The partitions that are ours, as the group says; none before we have joined it."""
+        try:
+            return {tp.partition for tp in self._consumer.assignment()}
+        except ConsumerNotStarted:
+            return set()
 
     def partition_count(self) -> int | None:
         """How many partitions the topic has, None while that is not known."""
