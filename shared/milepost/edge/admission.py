@@ -106,9 +106,10 @@ class Admission:
 
     def _too_much(self, sender: str, mine: list[int]) -> ProblemError:
         self.refuse(SENDER)
+        slowly = " while answers take long" if self.pace.window < self._most_bytes else ""
         detail = (
-            f"{sender!r} has {mine[0]} requests of {mine[1]} bytes under way, all of its share; "
-            f"await their answers before sending more, then send this one again"
+            f"what {sender!r} has under way ({mine[0]} requests, {mine[1]} bytes) is its share{slowly}; "
+            f"await an answer before sending more, then send this one again"
         )
         return ProblemError(429, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
