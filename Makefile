@@ -6,7 +6,7 @@ ARGS ?=
 EXAMPLES ?= 8000
 SEED ?=
 FAULTS ?= 20
-# Test files run side by side; each such process has a Kafka and a ClickHouse engine of its own.
+# Test files run side by side, in their order, so that the longest come first; each process has engines of its own.
 AT_ONCE ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +28,7 @@ run: $(ENVIRONMENT) ## Start the whole platform with a live demonstration; Ctrl-
 	@exec $(BIN)/milepost up --demo --data $(DATA) $(ARGS)
 
 test: $(ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name", AT_ONCE=1 one after the other.
-	$(BIN)/pytest --numprocesses $(AT_ONCE) --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(ENVIRONMENT) ## Style, types, layers, and whether generated documents are stale.
 	$(BIN)/ruff check
