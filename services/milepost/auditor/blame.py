@@ -12,6 +12,7 @@ from milepost.auditor.recount import rows
 from milepost.auditor.statements import (
     MEASURES,
     Cuts,
+    Select,
     costs_select,
     counting_select,
     differences_select,
@@ -68,10 +69,12 @@ def blame(store: Store, question: Question, cuts: Cuts, drift: list[Drift]) -> B
     Raises:
         StoreError: ClickHouse cannot be asked.
     """
-    wrong = rows(store, differences_select(question, cuts))
+    all_wrong = differences_select(question, cuts)
+    first = f"SELECT *, count() OVER () FROM ({all_wrong.sql}) LIMIT {MOST_NAMED}"
+    wrong = rows(store, Select(first, all_wrong.parameters))
     if wrong:
-        named = [_named(*row) for row in wrong[:MOST_NAMED]]
-        return Blame(Layer.ORDERS, ADVICE[Layer.ORDERS], len(wrong), named, [])
+        named = [_named(subject, stored, recomputed) for subject, stored, recomputed, _ in wrong]
+        return Blame(Layer.ORDERS, ADVICE[Layer.ORDERS], wrong[0][-1], named, [])
     for place, names in _places(question, drift):
         minutes = [
             minute
