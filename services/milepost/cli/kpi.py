@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from milepost.cli.question_options import End, Start, Where, Window
+
 _OPTIONS = {"from": "--from", "to": "--to", "window": "--window", "by": "--by", "where": "--where", "kpi": "--kpi"}
 
 
@@ -14,15 +16,9 @@ def register(app: typer.Typer) -> None:
 
 def kpi(
     *,
-    start: Annotated[
-        str | None, typer.Option("--from", help="First minute, with offset: 2026-03-01T00:00Z.", show_default=False)
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="The minute after the last, with offset; now if left out.")
-    ] = None,
-    window: Annotated[
-        str | None, typer.Option(help="Instead of --from: a span like 90m, 24h, 30d, or all.  [default: 24h]")
-    ] = None,
+    start: Start = None,
+    end: End = None,
+    window: Window = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,10 +30,7 @@ def kpi(
         list[str] | None,
         typer.Option("--kpi", help="KPIs, comma-separated (docs/kpis.md lists them); all if left out."),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this: hub_id=BER-1. May be repeated; several values of a dimension all count."),
-    ] = None,
+    where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show KPIs over a window of event time. Minutes that have not ended are left out."""

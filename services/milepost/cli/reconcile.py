@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from milepost.cli.question_options import End, Start, Where, Window
+
 if TYPE_CHECKING:
     from milepost.auditor.reconcile import Reconciliation
 
@@ -19,23 +21,14 @@ def register(app: typer.Typer) -> None:
 
 def reconcile(
     *,
-    start: Annotated[
-        str | None, typer.Option("--from", help="First minute, with offset: 2026-03-01T00:00Z.", show_default=False)
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="The minute after the last, with offset; now if left out.")
-    ] = None,
-    window: Annotated[
-        str | None, typer.Option(help="Instead of --from: a span like 90m, 24h, 30d, or all.  [default: 24h]")
-    ] = None,
+    start: Start = None,
+    end: End = None,
+    window: Window = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="Dimensions, comma-separated, as `milepost kpi` takes them: every combination must agree."),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this: hub_id=BER-1. May be repeated; several values of a dimension all count."),
-    ] = None,
+    where: Where = None,
     wait: Annotated[bool, typer.Option("--wait", help="First wait until all that is on the topic is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
