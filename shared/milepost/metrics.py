@@ -132,6 +132,22 @@ EXPIRED_ORDERS = Metric("milepost_processor_expired_orders_total", "Orders that 
 CACHED_ORDERS = Metric("milepost_processor_cached_orders", "Orders in the worker's memory.")
 SINK_FAILURES = Metric("milepost_sink_failures", "Failed calls of the store in a row; 0 while it answers.")
 
+SLA_TRANSITIONS = Metric(
+    "milepost_sla_transitions_total", "States that SLAs of orders have reached, by rule.", ("rule", "state")
+)
+SLA_DETECTION_SECONDS = Metric(
+    "milepost_sla_detection_seconds", "From the moment a promise or limit was broken to its breach being stored."
+)
+SLA_WATCHED = Metric("milepost_sla_watched_orders", "Open orders whose SLAs the worker watches.")
+SLA_POLICY_VERSION = Metric(
+    "milepost_sla_policy_version", "Version of the SLA policies that the worker goes by; 0 before it has read any."
+)
+SOURCE_EVENTS = Metric(
+    "milepost_source_events_total",
+    "Events of placed orders that were counted, by sender and hub; what is beyond a few hundred senders is `other`.",
+    ("source", "hub_id"),
+)
+
 INSIGHTS_REQUESTS = Metric(
     "milepost_insights_requests_total", "Requests the read API answered, by route and status code.", ("route", "status")
 )
@@ -151,6 +167,12 @@ KPI_DENOMINATOR = Metric("milepost_kpi_denominator", "Exact count over the windo
 OPEN_ORDERS = Metric("milepost_open_orders", "Orders placed, neither closed nor abandoned.", ("hub_id",))
 OVERDUE_ORDERS = Metric(
     "milepost_overdue_orders", "Open orders past the latest promise agreed with customer or merchant.", ("hub_id",)
+)
+AT_RISK_ORDERS = Metric(
+    "milepost_at_risk_orders", "Open orders whose promise is not broken yet, and is expected to be.", ("hub_id",)
+)
+BREACHED_SLAS = Metric(
+    "milepost_sla_breached_orders", "Open orders with a broken promise or limit, by rule.", ("rule", "hub_id")
 )
 ORPHAN_ORDERS = Metric("milepost_orphan_orders", "Orders heard of but not placed.")
 WATERMARK_AGE = Metric(

@@ -31,16 +31,16 @@ DEAD_LETTERS = Topic(
 )
 SLA = Topic(
     name="milepost.sla.v1",
-    description="The life of each SLA: at risk, breached, resolved. Reserved; nothing writes it yet.",
-    producers=(),
+    description="The life of each SLA as CloudEvents, keyed by order: at risk, eased, breached, resolved, withdrawn.",
+    producers=("processor",),
     consumers=(),
     partitioned=True,
 )
 POLICIES = Topic(
     name="milepost.policies.v1",
-    description="SLA policies, compacted. Reserved; nothing writes it yet.",
-    producers=(),
-    consumers=(),
+    description="The SLA policies in force, one document, compacted; `milepost sla apply` writes it.",
+    producers=("milepost sla apply",),
+    consumers=("processor",),
     compacted=True,
 )
 

@@ -188,6 +188,42 @@ REBUILDS = Table(
         "version": "UInt64",
     },
 )
+SLA_EVENTS = Table(
+    "sla_events_store",
+    {
+        "id": "String",
+        "order_id": "String",
+        "rule": _LABEL,
+        "base": "Int64",
+        "due": "Int64",
+        "state": _LABEL,
+        "rank": "UInt8",
+        "cause": _LABEL,
+        "at": "Int64",
+        "detected": "Int64",
+        "chance": "Float64",
+        "hub_id": _LABEL,
+        "zone_id": _LABEL,
+        "service_level": _LABEL,
+        "merchant_id": _LABEL,
+        "courier_id": _LABEL,
+        "policy_version": "UInt32",
+        "detail": "String",
+        "partition": "UInt16",
+        "version": "UInt64",
+    },
+)
+SLA_POLICIES = Table(
+    "sla_policies_store",
+    {
+        "version": "UInt32",
+        "applied_at": "Int64",
+        "applied_by": "String",
+        "digest": "String",
+        "comment": "String",
+        "document": "String",
+    },
+)
 ERASURES = Table("erasures_store", {"subject": "String", "erased_at": "Int64"})
 PROGRESS = Table(
     "progress_store",
@@ -212,4 +248,6 @@ WRITTEN_TABLES: tuple[Table, ...] = (
     PAUSES,
     REBUILDS,
     ERASURES,
+    SLA_EVENTS,
+    SLA_POLICIES,
 )
