@@ -14,6 +14,7 @@ from milepost.domain.promise import Promise, Promises, resolve
 class Order(Struct, gc=False):
     """What is known of an order; moments in microseconds, 0 where unknown.
 
+    ``on_road`` says whether it is out with a courier now: taken out, and neither handed over nor brought back since.
     ``holders`` lists who had the order from when on. The courier beside a moment is the one its event named, else "".
     """
 
@@ -24,12 +25,14 @@ class Order(Struct, gc=False):
     assigned_courier: str = ""
     out_at: int = 0
     out_courier: str = ""
+    on_road: bool = False
     first_arrived_at: int = 0
     first_arrived_courier: str = ""
     last_arrived_at: int = 0
     last_arrived_courier: str = ""
     door_at: int = 0
     first_failed_at: int = 0
+    last_failed_at: int = 0
     failed_attempts: int = 0
     first_attempt_at: int = 0
     first_attempt_courier: str = ""
@@ -158,12 +161,14 @@ def _unassigned(reading: _Reading, fact: f.Unassigned) -> None:
 def _departed(reading: _Reading, fact: f.Departed) -> None:
     order = reading.order
     order.out_at = order.out_at or fact.time
+    order.on_road = True
 
 
 def _picked_up(reading: _Reading, fact: f.PickedUp) -> None:
     order = reading.order
     if not order.out_at:
         order.out_at, order.out_courier = fact.time, fact.courier_id
+    order.on_road = True
     _held(order, fact.time, fact.courier_id)
 
 
@@ -178,6 +183,7 @@ def _arrived(reading: _Reading, fact: f.Arrived) -> None:
 
 def _attempt_failed(reading: _Reading, fact: f.AttemptFailed) -> None:
     order = reading.order
+    order.last_failed_at = fact.time
     if fact.reason_code in DOOR_REASONS:
         order.failed_attempts += 1
         order.first_failed_at = order.first_failed_at or fact.time
@@ -195,6 +201,7 @@ def _delivered(reading: _Reading, fact: f.Delivered) -> None:
 
 
 def _returned(reading: _Reading, fact: f.Returned) -> None:
+    reading.order.on_road = False
     if fact.disposition != "back_to_hub":
         reading.order.returned = True
     if fact.disposition == "to_sender":

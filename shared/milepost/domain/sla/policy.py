@@ -4,7 +4,7 @@ All durations are microseconds.
 """
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from milepost.domain.measures import STAGES
 
@@ -30,6 +30,11 @@ class Limits:
     eased_above: float = 0.75
     stages: dict[str, int] = field(default_factory=dict)
     silence: int | None = None
+
+    @cached_property
+    def longest(self) -> int:
+        """The longest time after an event, or after a deadline, at which a limit may still be broken."""
+        return max(self.grace, self.silence or 0, *self.stages.values(), 0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""Lets time pass for the watched orders of all partitions, and tells what comes about."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from milepost.domain.sla.policy import Policies
+from milepost.domain.sla.prediction import Forecast
+from milepost.processor.patience import patiently
+from milepost.processor.report import Report
+from milepost.processor.sla.telling import sla_row
+from milepost.processor.sla.warming import raised_of, warm
+from milepost.processor.sla.watch import Told, Watch
+from milepost.processor.state.partition import Partition
+from milepost.reading.forecast import seed_rows
+from milepost.store import tables
+from milepost.store.client import Store
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+SETTLE_US = 250_000
+"""How long after a moment it is decided, where nothing comes: an event of just then is on its way."""
+
+Publish = Callable[[Sequence[Told]], Awaitable[None]]
+Reached = Callable[[Partition], int]
+"""Up to which moment, in microseconds, everything appended to the partition is in hand."""
+
+
+class SlaDesk:
+    """The SLAs of all partitions of a worker. ``publish`` puts what is told on the topic, before it is stored."""
+
+    def __init__(self, store: Store, publish: Publish, report: Report, policies: Callable[[], Policies]) -> None:
+        self.forecast = Forecast()
+        self._store = store
+        self._publish = publish
+        self._report = report
+        self._policies = policies
+        self._held: Policies = policies()
+        self._seeded = False
+        self._cold: dict[int, Partition] = {}
+
+    def adopt(self, partitions: Mapping[int, Partition]) -> None:
+        """Watch these partitions, just recovered; what is stored of them is brought in as time allows."""
+        self._held = self._policies()
+        for number, partition in partitions.items():
+            partition.watch = Watch(self._held, self.forecast)
+            self._cold[number] = partition
+
+    async def run(self, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached) -> None:
+        """Until cancelled: bring in what is stored, let time pass, tell what it brings."""
+        warming = asyncio.create_task(self._warm_all(in_hand))
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                if warming.done():
+                    warming.result()
+                    warming = asyncio.create_task(self._warm_all(in_hand))
+                self._follow_policies(in_hand())
+                for partition in list(in_hand().values()):
+                    await self._turn(partition, in_hand, reached)
+                self._report.watched(sum(len(one.watch) for one in in_hand().values() if one.watch is not None))
+        finally:
+            warming.cancel()
+
+    async def _turn(
+        self, partition: Partition, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached
+    ) -> None:
+        watch = partition.watch
+        if watch is None:
+            return
+        if watch.warm and watch.unsure:
+            await self._make_sure(partition, watch)
+        if in_hand().get(partition.number) is not partition:
+            return
+        watch.tick(reached(partition), partition.awaits)
+        told = watch.take()
+        if told:
+            await self.tell(told, partition.number)
+
+    async def tell(self, told: Sequence[Told], partition: int) -> None:
+        """Publish what was reached, then store it: a crash between the two publishes it again, under the same ids."""
+        detected = _now()
+        await self._publish(told)
+        await patiently(self._store.insert, tables.SLA_EVENTS, [sla_row(one, partition, detected) for one in told])
+        self._report.told(told, _now())
+
+    async def _make_sure(self, partition: Partition, watch: Watch) -> None:
+        """Learn what was raised of orders that events came for long after; what is not stored yet waits a moment."""
+        asked = {order_id: one for order_id, one in watch.unsure.items() if one.offset < partition.cut}
+        if not asked:
+            return
+        raised = await raised_of(self._store, list(asked))
+        for order_id, one in asked.items():
+            if watch.unsure.get(order_id) is one:
+                watch.found(order_id, one.order, raised.get(order_id, []), one.appended)
+
+    def _follow_policies(self, partitions: Mapping[int, Partition]) -> None:
+        policies = self._policies()
+        if policies is self._held:
+            return
+        log.info("SLA policies of version %d hold from now on", policies.version)
+        self._held = policies
+        self._report.policies(policies.version)
+        now = _now()
+        for partition in partitions.values():
+            if partition.watch is not None:
+                partition.watch.apply(policies, now)
+
+    async def _warm_all(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
+        if not self._seeded:
+            self.forecast.seed(await patiently(seed_rows, self._store, _now()))
+            self._seeded = True
+        while self._cold:
+            number, partition = self._cold.popitem()
+            watch = partition.watch
+            if watch is None or in_hand().get(number) is not partition:
+                continue
+            async for _ in warm(self._store, partition, watch, _now()):
+                await asyncio.sleep(0)
+                if in_hand().get(number) is not partition:
+                    break
+            log.info("partition %d: the SLAs of %d open orders are watched", number, len(watch))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

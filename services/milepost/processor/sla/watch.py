@@ -1,0 +1,274 @@
+"""A partition's open orders and the moments at which something may be broken.
+
+Events move what is watched (``note``), time brings it about (``tick``). Nothing here waits for anything: what SLAs have
+reached is handed out as ``Told`` (``take``), for others to write and to publish.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import NamedTuple
+
+from msgspec import Struct
+from rbloom import Bloom
+
+from milepost.domain.order import Order
+from milepost.domain.sla.life import FRESH_US, Raised, Step, due_of, settle, vanish
+from milepost.domain.sla.policy import Limits, Policies, limits_for
+from milepost.domain.sla.prediction import Forecast, Situation, situation
+from milepost.domain.sla.spans import Span, spans
+from milepost.domain.sla.words import PROMISE, RANKS, SILENCE, Cause, State
+
+QUIET_US = 45 * 60 * 1_000_000
+"""Where no policy limits silence: an order of which nothing was heard for so long is silent, not known to be late."""
+
+_AT_RISK = RANKS[State.AT_RISK]
+_EXPECTED_RAISED = 1_000_000
+_NEVER = 1 << 62
+
+
+class Place(NamedTuple):
+    """Where an order belongs, and who has it."""
+
+    hub_id: str
+    zone_id: str
+    service_level: str
+    merchant_id: str
+    courier_id: str
+
+
+class Told(NamedTuple):
+    """A state that an SLA of an order has reached, and what was known of the order then."""
+
+    order_id: str
+    place: Place
+    step: Step
+    seen: Situation | None
+    last_event_at: int
+
+
+class Running(NamedTuple):
+    """A span that runs, and when it became known."""
+
+    span: Span
+    known_at: int
+
+
+class Watched(Struct, gc=False):
+    """An open order: what runs, and when to look at it next."""
+
+    place: Place
+    running: list[Running]
+    last_event_at: int
+    seen: Situation | None
+    next: int = _NEVER
+
+
+class Unsure(NamedTuple):
+    """An order that events came for, while it is not known here what was raised of it before."""
+
+    order: Order
+    appended: int
+    offset: int
+
+
+class Watch:
+    """The SLAs of a partition's orders; moments in microseconds."""
+
+    def __init__(self, policies: Policies, forecast: Forecast) -> None:
+        self._policies = policies
+        self._forecast = forecast
+        self._orders: dict[str, Watched] = {}
+        self._raised: dict[str, list[Raised]] = {}
+        self._ever = Bloom(_EXPECTED_RAISED, 0.01)
+        self._heap: list[tuple[int, str]] = []
+        self._told: list[Told] = []
+        self.unsure: dict[str, Unsure] = {}
+        self.warm = False
+        """Whether all that is stored is known here."""
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __contains__(self, order_id: str) -> bool:
+        return order_id in self._orders
+
+    def remember(self, order_ids: list[str]) -> None:
+        """Note that something was raised of these orders, some time."""
+        self._ever.update(order_ids)
+
+    def note(self, order_id: str, order: Order, appended: int, offset: int, *, first: bool) -> None:
+        """An order as it is after events of which the last was appended at ``appended``, at ``offset``.
+
+        ``first`` says that nothing was known of it before.
+        """
+        if order_id not in self._orders and order_id not in self._raised:
+            if not first and (not self.warm or order_id in self._ever):
+                self.unsure[order_id] = Unsure(order, appended, offset)
+                return
+            if self._long_past(order, appended):
+                return
+        self._look(order_id, order, appended, appended)
+
+    def found(self, order_id: str, order: Order, raised: list[Raised], known_at: int) -> None:
+        """An order as it is stored, with all that was ever raised of it; ``known_at`` is when its last event came."""
+        self.unsure.pop(order_id, None)
+        if raised:
+            self._ever.add(order_id)
+            self._raised[order_id] = raised
+        if raised or not self._long_past(order, known_at):
+            self._look(order_id, order, known_at, known_at)
+
+    def _long_past(self, order: Order, known_at: int) -> bool:
+        """Whether nothing of the order could be raised any more when this became known."""
+        placed, promises = order.placed, order.promises
+        if placed is None or promises is None:
+            return True
+        latest = max(promises.in_force.deadline, order.last_event_at) + FRESH_US
+        return latest < known_at and latest + self._limits(_place(order)).longest < known_at
+
+    def _limits(self, place: Place) -> Limits:
+        return limits_for(self._policies, place.service_level, place.hub_id, place.zone_id, place.merchant_id)
+
+    def _look(self, order_id: str, order: Order, known_at: int, now: int) -> None:
+        before = self._orders.get(order_id)
+        place = before.place if before is not None and order.placed is None else _place(order)
+        known = {(one.span.rule, one.span.base): one.known_at for one in before.running} if before is not None else {}
+        current = [Running(span, known.get((span.rule, span.base), known_at)) for span in spans(order)]
+        open_promise = next((one.span for one in current if one.span.rule == PROMISE and not one.span.end), None)
+        seen = situation(order, open_promise.base) if open_promise is not None else None
+        watched = Watched(place, current, order.last_event_at, seen)
+        self._end_what_vanished(order_id, watched)
+        self._proceed(order_id, watched, now, before.last_event_at if before is not None else 0)
+        watched.running = [one for one in current if not one.span.end]
+        if watched.running:
+            self._orders[order_id] = watched
+        else:
+            self._orders.pop(order_id, None)
+            self._raised.pop(order_id, None)
+
+    def _end_what_vanished(self, order_id: str, watched: Watched) -> None:
+        current = {one.span.rule: one.span for one in watched.running}
+        for raised in list(self._raised.get(order_id, ())):
+            span = current.get(raised.rule)
+            if span is None or span.base != raised.base:
+                step = vanish(raised, span, watched.last_event_at)
+                if step is not None:
+                    self._tell(order_id, watched, step)
+
+    def _proceed(self, order_id: str, watched: Watched, now: int, decided: int = 0) -> None:
+        """Take every SLA of the order as far as it is by ``now``, and plan when to look again.
+
+        What ended up to ``decided`` without anything being raised was in order by the policies of its time.
+        """
+        limits = self._limits(watched.place)
+        upcoming = _NEVER
+        for span, known_at in watched.running:
+            raised = self._raised_of(order_id, span)
+            rank = 0 if raised is None else raised.rank
+            if not rank and span.end and span.end <= decided:
+                continue
+            due = due_of(span, limits) if raised is None else raised.due
+            if due is None:
+                continue
+            version = limits.version if raised is None else raised.policy_version
+            for step in settle(span, due, version, rank, known_at, now, _breach_cause(watched, span, due, limits)):
+                self._tell(order_id, watched, step)
+            if span.end or now >= due:
+                continue
+            upcoming = min(upcoming, due)
+            if span.rule == PROMISE and rank <= _AT_RISK and watched.seen is not None:
+                upcoming = min(upcoming, self._weigh(order_id, watched, watched.seen, span, due, limits, rank, now))
+        watched.next = upcoming
+        if upcoming < _NEVER:
+            heapq.heappush(self._heap, (upcoming, order_id))
+
+    def _weigh(
+        self,
+        order_id: str,
+        watched: Watched,
+        seen: Situation,
+        span: Span,
+        due: int,
+        limits: Limits,
+        rank: int,
+        now: int,
+    ) -> int:
+        """Raise a risk, or ease it, where the chance says so; gives when to weigh it again."""
+        if rank < _AT_RISK:
+            falls = self._forecast.falls_below(seen, limits.risk_below, now)
+            if falls is None or falls > now:
+                return _NEVER if falls is None else falls
+        chance = self._forecast.chance(seen, now)
+        if chance is None:
+            return _NEVER
+        if rank < _AT_RISK:
+            state = State.AT_RISK
+        elif chance > limits.eased_above:
+            state = State.EASED
+        else:
+            return _NEVER
+        step = Step(span.rule, span.base, due, state, Cause.PREDICTED, now, limits.version, chance)
+        self._tell(order_id, watched, step)
+        return _NEVER
+
+    def _raised_of(self, order_id: str, span: Span) -> Raised | None:
+        for raised in self._raised.get(order_id, ()):
+            if raised.rule == span.rule and raised.base == span.base:
+                return raised
+        return None
+
+    def _tell(self, order_id: str, watched: Watched, step: Step) -> None:
+        self._told.append(Told(order_id, watched.place, step, watched.seen, watched.last_event_at))
+        self._ever.add(order_id)
+        raised = [one for one in self._raised.get(order_id, ()) if one.rule != step.rule or one.base != step.base]
+        raised.append(Raised(step.rule, step.base, step.due, RANKS[step.state], step.policy_version))
+        self._raised[order_id] = raised
+
+    def tick(self, now: int, is_pending: Callable[[str], bool]) -> None:
+        """Let time pass up to ``now``; an order that events wait for (``is_pending``) is looked at after them."""
+        heap, orders = self._heap, self._orders
+        postponed = []
+        while heap and heap[0][0] <= now:
+            moment, order_id = heapq.heappop(heap)
+            watched = orders.get(order_id)
+            if watched is None or watched.next != moment:
+                continue
+            if is_pending(order_id):
+                postponed.append((moment, order_id))
+            else:
+                self._proceed(order_id, watched, now)
+        for entry in postponed:
+            heapq.heappush(heap, entry)
+
+    def apply(self, policies: Policies, now: int) -> None:
+        """From ``now`` on these policies hold. What is raised stands; a limit that is new counts as known from now on."""
+        before, self._policies = self._policies, policies
+        for order_id, watched in self._orders.items():
+            place = watched.place
+            old = limits_for(before, place.service_level, place.hub_id, place.zone_id, place.merchant_id)
+            new = self._limits(place)
+            watched.running = [
+                one if due_of(one.span, old) == due_of(one.span, new) else Running(one.span, now)
+                for one in watched.running
+            ]
+            self._proceed(order_id, watched, now)
+
+    def take(self) -> list[Told]:
+        """What was reached since the last call."""
+        told, self._told = self._told, []
+        return told
+
+
+def _place(order: Order) -> Place:
+    placed = order.placed
+    courier = order.holders[-1][1] if order.holders else ""
+    if placed is None:
+        return Place("", "", "", "", courier)
+    return Place(placed.hub_id, placed.zone_id, placed.service_level, placed.merchant_id, courier)
+
+
+def _breach_cause(watched: Watched, span: Span, due: int, limits: Limits) -> Cause:
+    """Whether a breach at ``due`` is known lateness, or nothing was heard of the order for too long to tell."""
+    quiet = limits.silence or QUIET_US
+    silent = span.rule == SILENCE or (not span.end and watched.last_event_at + quiet <= due)
+    return Cause.SILENT if silent else Cause.LATE
