@@ -22,7 +22,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import ceiling, edge, freshness, memory, memory_curve, peers, processor, recovery, report, workload
+from bench import (
+    ceiling,
+    detection,
+    edge,
+    freshness,
+    memory,
+    memory_curve,
+    peers,
+    processor,
+    recovery,
+    report,
+    workload,
+)
 from bench.fingerprint import Fingerprint
 from bench.stage import Stage, load
 from bench.timeline import Run
@@ -36,6 +48,7 @@ STEPS = (
     "quixstreams",
     "edge",
     "freshness",
+    "detection",
     "memory",
 )
 ON_THE_TOPIC = STEPS[:6]
@@ -60,7 +73,14 @@ def main() -> None:
         city = Path()
         if set(chosen) - set(ON_REQUEST):
             city = workload.simulate(options.events, options.cache or Path(folder))
-        for group in (ON_THE_TOPIC, ("edge",), ("freshness",), ("memory",), *((name,) for name in ON_REQUEST)):
+        for group in (
+            ON_THE_TOPIC,
+            ("edge",),
+            ("freshness",),
+            ("detection",),
+            ("memory",),
+            *((name,) for name in ON_REQUEST),
+        ):
             wanted = [name for name in group if name in chosen]
             if wanted:
                 _measure(Path(folder) / group[0], wanted, city, options, results)
@@ -153,6 +173,8 @@ def _step(
         return dict(edge.measure(stage, city, options.edge_seconds))
     if name == "freshness":
         return dict(freshness.measure(stage, city, options.seconds, 1_000))
+    if name == "detection":
+        return dict(detection.measure(stage, city, options.seconds, 1_000))
     if name == "memory":
         return dict(memory.measure(stage, options.open_orders, options.limit))
     if name == "recovery":

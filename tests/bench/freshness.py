@@ -6,7 +6,6 @@ notes when each hub appears. Moments count from the schedule, not from when the 
 not left out (no coordinated omission); the pause between two questions is in the figure.
 """
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import msgspec
 import uvloop
 
 from bench.edge import BATCHED
-from bench.posting import Connection, connect, quantile, request
+from bench.posting import post_on_schedule, quantile, request
 from bench.stage import Stage
 from milepost.reading.kpis import answer
 from milepost.reading.question import ask
@@ -51,7 +50,7 @@ def measure(stage: Stage, city: Path, seconds: int, events_a_second: int) -> dic
         stage.service(Service.ORDERS, settings),
         stage.module("freshness", settings, str(seen_file)) as asking,
     ):
-        scheduled, late, refused = uvloop.run(_post(port, requests))
+        scheduled, late, refused = uvloop.run(post_on_schedule(port, requests, POSTS_A_SECOND))
         last = f"{PROBE}{posts - 1}"
         deadline = time.monotonic() + PATIENCE_SECONDS
         while last not in _seen(seen_file) and time.monotonic() < deadline:
@@ -92,36 +91,6 @@ def probe(number: int) -> bytes:
             },
         }
     )
-
-
-async def _post(port: int, requests: list[bytes]) -> tuple[list[float], list[float], int]:
-    """Post each request at its moment, however long others take.
-
-    Gives the moments, how late each was sent, and how many were not taken.
-    """
-    free: list[Connection] = [await connect(port)]
-    late: list[float] = []
-    refused = 0
-
-    async def one(content: bytes, at: float) -> None:
-        nonlocal refused
-        # The server closes connections that were idle for some seconds.
-        while free and not free[-1].open:
-            free.pop()
-        line = free.pop() if free else await connect(port)
-        late.append(time.monotonic() - at)
-        refused += await line.post(content) != 202
-        free.append(line)
-
-    start = time.monotonic() + 0.1
-    scheduled = [start + number / POSTS_A_SECOND for number in range(len(requests))]
-    async with asyncio.TaskGroup() as group:
-        for content, at in zip(requests, scheduled, strict=True):
-            await asyncio.sleep(max(0.0, at - time.monotonic()))
-            group.create_task(one(content, at))
-    for line in free:
-        line.close()
-    return scheduled, late, refused
 
 
 def _still(*processes: subprocess.Popen[bytes]) -> None:

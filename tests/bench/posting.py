@@ -121,3 +121,35 @@ def quantile(values: Sequence[float], q: float) -> float:
     """The ``q`` quantile: the smallest value that at least that share does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else float("nan")
+
+
+async def post_on_schedule(
+    port: int, requests: Sequence[bytes], a_second: float
+) -> tuple[list[float], list[float], int]:
+    """Post each request at its moment, ``a_second`` of them, however long others take.
+
+    Gives the moments, how late each was sent, and how many were not taken.
+    """
+    free: list[Connection] = [await connect(port)]
+    late: list[float] = []
+    refused = 0
+
+    async def one(content: bytes, at: float) -> None:
+        nonlocal refused
+        # The server closes connections that were idle for some seconds.
+        while free and not free[-1].open:
+            free.pop()
+        line = free.pop() if free else await connect(port)
+        late.append(time.monotonic() - at)
+        refused += await line.post(content) != 202
+        free.append(line)
+
+    start = time.monotonic() + 0.1
+    scheduled = [start + number / a_second for number in range(len(requests))]
+    async with asyncio.TaskGroup() as group:
+        for content, at in zip(requests, scheduled, strict=True):
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
+            group.create_task(one(content, at))
+    for line in free:
+        line.close()
+    return scheduled, late, refused

@@ -17,6 +17,8 @@ from milepost.processor.engine import Engine
 from milepost.processor.liveness import Liveness, StalledError
 from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.report import Report
+from milepost.processor.sla.telling import sla_message
+from milepost.processor.sla.watch import Told
 from milepost.processor.writing.letters import dead_letter_message
 from milepost.processor.writing.sink import Sink
 from milepost.settings import Service, Settings
@@ -80,9 +82,18 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         sent = [await dead_letters.send(**dead_letter_message(one)) for one in rejected]
         await asyncio.gather(*sent)
 
+    slas = app.topic(topics.SLA.name, key_serializer="raw", value_serializer="raw")
+
+    async def publish_slas(told: Sequence[Told]) -> None:
+        sent = [await slas.send(**sla_message(one)) for one in told]
+        await asyncio.gather(*sent)
+
     feed = ConsumerFeed(app)
-    sink = Sink(store, publish_dead_letters)
-    engine = Engine(settings, store, sink, report, feed.end_offset, feed.partition_count, feed)
+    sink = Sink(store, publish_dead_letters, publish_slas)
+    follower = PolicyFollower(settings)
+    engine = Engine(
+        settings, store, sink, report, feed.end_offset, feed.partition_count, feed, lambda: follower.current
+    )
     liveness = Liveness(engine, settings.stall_seconds, feed.given)
 
     async def bases() -> dict[int, int]:
@@ -113,6 +124,14 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
             while not self.should_stop:
                 await self.sleep(PAUSES_SECONDS)
                 await engine.look_at_pauses()
+
+        @faust.Service.task
+        async def _watch_slas(self) -> None:
+            await engine.watch_slas()
+
+        @faust.Service.task
+        async def _follow_policies(self) -> None:
+            await follower.run()
 
         @faust.Service.task
         async def _ask_ends(self) -> None:

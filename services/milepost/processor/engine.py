@@ -7,10 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from milepost.domain.sla.policy import Policies
 from milepost.processor.arrival.intake import Record, failed, take
 from milepost.processor.arrival.pauses import Feed, NoFeed, Pauses
 from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.report import Report
+from milepost.processor.sla.desk import SlaDesk
 from milepost.processor.state.loading import Loader
 from milepost.processor.state.partition import Batch, Partition, Pending, next_reading
 from milepost.processor.upkeep.jobs import Upkeep
@@ -34,6 +36,10 @@ SHARE_IN_HAND = 1.25
 """Of a full flush: records taken in before the partitions have to wait."""
 SHARE_WHILE_AWAY = 0.25
 """The same while the store is away: what waits on the topic needs no memory here."""
+SETTLE_US = 250_000
+"""How long after a moment its SLAs are decided where nothing comes: an event of just then is on its way."""
+NO_POLICIES = Policies(0)
+"""Before any policies are known only promises are watched."""
 RELEASE_SECONDS = 20.0
 """Longest time a partition being taken away is held up by its last flush."""
 
@@ -60,6 +66,7 @@ class Engine:
         end_offset: Callable[[int], int | None],
         partition_count: Callable[[], int | None] = lambda: None,
         feed: Feed | None = None,
+        policies: Callable[[], Policies] = lambda: NO_POLICIES,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.generation = 0
@@ -77,6 +84,7 @@ class Engine:
         self._pauses = Pauses(settings, store, self._feed)
         self._suspects: dict[int, int] = {}
         """Partitions of a flush that the store refused, and the offset each must get past by itself."""
+        self.slas = SlaDesk(store, sink.tell, report, policies)
         self.upkeep = Upkeep(settings, store, sink.insert, report)
         self._flushing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
@@ -135,6 +143,7 @@ class Engine:
         self.generation += 1
         self._suspects.clear()
         self.partitions = {partition.number: partition for partition in recovered}
+        self.slas.adopt(self.partitions)
         self._report.assigned(numbers)
         self._report.paused(numbers, self.paused)
         self._report.recovered(len(numbers), time.monotonic() - started)
@@ -193,6 +202,7 @@ class Engine:
                     pending.add(taken)
             if len(pending.rejected) > rejected:
                 self._pauses.count(partition, pending.rejected[rejected:])
+            partition.arrived = max(partition.arrived, pending.appended)
             self._watch_level()
             await asyncio.sleep(0)
 
@@ -236,6 +246,17 @@ class Engine:
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
+
+    def reached(self, partition: Partition) -> int:
+        """The moment, in microseconds, up to which all that was appended to ``partition`` is in hand."""
+        end = self._end_offset(partition.number)
+        if partition.pause is None and end is not None and partition.position >= end and self._feed.is_current():
+            return time.time_ns() // 1000 - SETTLE_US
+        return partition.arrived
+
+    async def watch_slas(self) -> None:
+        """Let time pass for the SLAs of the orders in hand; until cancelled."""
+        await self.slas.run(lambda: self.partitions, self.reached)
 
     async def look_at_pauses(self) -> None:
         """Keep which partitions wait, and let those that were answered go on."""
@@ -301,12 +322,15 @@ class Engine:
 
     async def _build(self, partition: Partition, pending: Pending, batch: Batch) -> None:
         known = len(batch.rejected)
+        partition.building = pending
         try:
             await build(partition, pending, self._loader, batch)
         except SchemaMissingError:
             raise
         except SinkRefusedError as error:
             raise RefusedFlushError({partition.number: pending.next_offset}, str(error)) from error
+        finally:
+            partition.building = None
         if len(batch.rejected) > known:
             counted = set(map(id, pending.rejected))
             late = [one for one in batch.rejected[known:] if id(one) not in counted]
@@ -355,6 +379,7 @@ class Engine:
             if generation != self.generation:
                 return
             self.generation += 1
+            self.slas.adopt({partition.number: partition for partition in recovered})
             for partition in recovered:
                 before = self.partitions[partition.number]
                 partition.pause, partition.failures = before.pause, before.failures

@@ -1,12 +1,15 @@
 """What a processor worker tells of itself: its metrics."""
 
-from collections.abc import Container, Iterable
+import time
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from milepost import metrics
+from milepost.domain.sla.words import RULES, State
 from milepost.processor.patience import PATIENCE
+from milepost.processor.sla.watch import Told
 from milepost.processor.state.partition import Batch
 from milepost.processor.writing.restatements import event_lateness
 
@@ -17,6 +20,10 @@ RESTATED_BUCKETS = (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 
 """How late minutes are restated, in seconds."""
 LATENESS_BUCKETS = (1, 5, 15, *RESTATED_BUCKETS)
 """How late events are, in seconds."""
+
+
+SLA_BUCKETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0)
+MOST_SOURCES = 300
 
 
 class Report:
@@ -41,6 +48,15 @@ class Report:
         self._expired = metrics.EXPIRED_ORDERS.counter(self.registry)
         self._orders = metrics.CACHED_ORDERS.gauge(self.registry)
         self._sink_failures = metrics.SINK_FAILURES.gauge(self.registry)
+        self._sla_steps = metrics.SLA_TRANSITIONS.counter(self.registry)
+        self._sla_detection = metrics.SLA_DETECTION_SECONDS.histogram(self.registry, SLA_BUCKETS)
+        self._sla_watched = metrics.SLA_WATCHED.gauge(self.registry)
+        self._sla_policies = metrics.SLA_POLICY_VERSION.gauge(self.registry)
+        self._heard = metrics.SOURCE_EVENTS.counter(self.registry)
+        self._sources: set[str] = set()
+        for rule in RULES:
+            for state in list(State)[1:]:
+                self._sla_steps.labels(rule, state)
         for reason in _REASONS:
             self._dead_letters.labels(reason)
         self.mended(0, 0)
@@ -57,6 +73,33 @@ class Report:
         self._flush.observe(seconds)
         self._restated.add(batch.restated)
         self._lateness.add(event_lateness(batch.events))
+        for (source, hub_id), events in batch.heard.items():
+            self._heard.labels(self._known_source(source), hub_id).inc(events)
+        self.told([told for told, _ in batch.told])
+
+    def _known_source(self, source: str) -> str:
+        """``source`` as a label: what comes after the first few hundred is all one."""
+        if source not in self._sources:
+            if len(self._sources) >= MOST_SOURCES:
+                return "other"
+            self._sources.add(source)
+        return source
+
+    def told(self, told: Sequence[Told]) -> None:
+        """SLAs have reached these states, and it is stored."""
+        now = time.time()
+        for one in told:
+            self._sla_steps.labels(one.step.rule, one.step.state).inc()
+            if one.step.state is State.BREACHED:
+                self._sla_detection.observe(max(0.0, now - one.step.due / 1e6))
+
+    def watched(self, orders: int) -> None:
+        """So many open orders' SLAs are watched."""
+        self._sla_watched.set(orders)
+
+    def policies(self, version: int) -> None:
+        """The SLA policies of this version hold."""
+        self._sla_policies.set(version)
 
     def assigned(self, numbers: Iterable[int]) -> None:
         """These partitions are in hand now, and no others: of those nothing is said any more."""

@@ -99,6 +99,11 @@ def micros(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def moment_of(micros: int) -> datetime:
+    """The moment ``micros`` microseconds after 1970-01-01 UTC, exactly."""
+    return EPOCH + micros * MICROSECOND
+
+
 _MISSING = "Object missing required field "
 
 

@@ -14,8 +14,10 @@ from milepost.domain.promise import Promise, Promises, resolve
 class Order(Struct, gc=False):
     """What is known of an order; moments in microseconds, 0 where unknown.
 
-    ``on_road`` says whether it is out with a courier now: taken out, and neither handed over nor brought back since.
-    ``holders`` lists who had the order from when on. The courier beside a moment is the one its event named, else "".
+    ``holders`` lists who had the order from when on. ``on_road`` says whether it is out with a courier now: taken out,
+    and neither handed over nor brought back since. ``last_failed_at`` is the last failed attempt, also one that never
+    reached the door, and ``out_again_at`` when it first left after that. The courier beside a moment is the one its
+    event named, else "".
     """
 
     placed: f.Placed | None = None
@@ -25,6 +27,7 @@ class Order(Struct, gc=False):
     assigned_courier: str = ""
     out_at: int = 0
     out_courier: str = ""
+    out_again_at: int = 0
     on_road: bool = False
     first_arrived_at: int = 0
     first_arrived_courier: str = ""
@@ -50,6 +53,7 @@ class Order(Struct, gc=False):
     returned: bool = False
     lost: bool = False
     eta: int = 0
+    eta_at: int = 0
     score: int = -1
     scored_at: int = 0
     nps: int = -1
@@ -159,21 +163,19 @@ def _unassigned(reading: _Reading, fact: f.Unassigned) -> None:
 
 
 def _departed(reading: _Reading, fact: f.Departed) -> None:
-    order = reading.order
-    order.out_at = order.out_at or fact.time
-    order.on_road = True
+    _out(reading.order, fact.time)
 
 
 def _picked_up(reading: _Reading, fact: f.PickedUp) -> None:
     order = reading.order
     if not order.out_at:
-        order.out_at, order.out_courier = fact.time, fact.courier_id
-    order.on_road = True
+        order.out_courier = fact.courier_id
+    _out(order, fact.time)
     _held(order, fact.time, fact.courier_id)
 
 
 def _eta_updated(reading: _Reading, fact: f.EtaUpdated) -> None:
-    reading.order.eta = fact.eta
+    reading.order.eta, reading.order.eta_at = fact.eta, fact.time
 
 
 def _arrived(reading: _Reading, fact: f.Arrived) -> None:
@@ -183,7 +185,7 @@ def _arrived(reading: _Reading, fact: f.Arrived) -> None:
 
 def _attempt_failed(reading: _Reading, fact: f.AttemptFailed) -> None:
     order = reading.order
-    order.last_failed_at = fact.time
+    order.last_failed_at, order.out_again_at = fact.time, 0
     if fact.reason_code in DOOR_REASONS:
         order.failed_attempts += 1
         order.first_failed_at = order.first_failed_at or fact.time
@@ -250,6 +252,13 @@ _READERS: dict[type[f.AnyFact], Callable[[_Reading, Any], None]] = {
     f.CostRecorded: _cost_recorded,
 }
 """What each fact does to the order; a retraction does its work before (``facts.standing``)."""
+
+
+def _out(order: Order, moment: int) -> None:
+    order.out_at = order.out_at or moment
+    order.on_road = True
+    if order.last_failed_at:
+        order.out_again_at = order.out_again_at or moment
 
 
 def _held(order: Order, since: int, courier_id: str) -> None:

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from milepost.contracts.catalogue import EVENT_RETRACTED, PROMISE_CHANGED
-from milepost.contracts.event import micros
+from milepost.contracts.event import micros, moment_of
 from milepost.contracts.fields import AMOUNT_SCALE
 from milepost.domain.contributions import stages
 from milepost.domain.facts import AnyFact
@@ -115,7 +115,7 @@ class Timeline(Struct, frozen=True):
 
 def moment(micros: int) -> datetime | None:
     """Microseconds as a moment in UTC; 0 is unknown."""
-    return None if micros == 0 else _utc(micros)
+    return None if micros == 0 else moment_of(micros)
 
 
 def timeline(
@@ -170,10 +170,6 @@ def retracted_by(events: Sequence[tuple[str, dict[str, Any]]]) -> set[tuple[str,
     }
 
 
-def _utc(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
-
-
 def _dimensions(order: Order) -> dict[str, str]:
     placed = order.placed
     courier = order.holders[-1][1] if order.holders else ""
@@ -186,7 +182,7 @@ def _stages(order: Order) -> list[Stage]:
     if order.placed is None:
         return []
     return [
-        Stage(name, _utc(start), _utc(end), (end - start) / MINUTE)
+        Stage(name, moment_of(start), moment_of(end), (end - start) / MINUTE)
         for name, start, end, _ in stages(order, order.placed.time)
     ]
 
@@ -197,9 +193,11 @@ def _promises(order: Order, events: Sequence[EventEntry]) -> list[PromiseEntry]:
         return []
     first = promises.original
     entries = [
-        PromiseEntry(_utc(placed.time), moment(first.opens), _utc(first.deadline), "", None, "made with the order")
+        PromiseEntry(
+            moment_of(placed.time), moment(first.opens), moment_of(first.deadline), "", None, "made with the order"
+        )
     ]
-    deadline = _utc(first.deadline)
+    deadline = moment_of(first.deadline)
     for event in events:
         if event.type != PROMISE_CHANGED.name or event.testmode:
             continue

@@ -26,6 +26,10 @@ class Feed(Protocol):
     async def read_on(self, number: int, offset: int, reading: int) -> None:
         """Fetch a partition from ``offset`` on; what is fetched from now on says ``reading``."""
 
+    def is_current(self) -> bool:
+        """Whether the broker has lately said where partitions end."""
+        ...
+
 
 class NoFeed:
     """Records come by themselves."""
@@ -35,6 +39,10 @@ class NoFeed:
 
     async def read_on(self, number: int, offset: int, reading: int) -> None:
         """Nothing to do."""
+
+    def is_current(self) -> bool:
+        """Always."""
+        return True
 
 
 class Pauses:

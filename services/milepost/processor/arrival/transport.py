@@ -6,6 +6,7 @@ and gap tree do not fit them, and are not used.
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ class LogTruncatedError(RuntimeError):
     """The topic is shorter than what the store has of it: another one, or made anew. Stop: nothing can be right."""
 
 
+CURRENT_SECONDS = 15.0
+"""How long it is believed where a partition ends, without the broker being asked again."""
 UNREAD = 0
 """The reading of records that nobody has asked for."""
 
@@ -258,6 +261,7 @@ class ConsumerFeed:
 
     def __init__(self, app: AppT) -> None:
         self._app = app
+        self._asked_at = 0.0
 
     @property
     def _consumer(self) -> ChunkConsumer:
@@ -285,6 +289,11 @@ class ConsumerFeed:
     async def ask_ends(self) -> None:
         """Ask the broker where the partitions end."""
         await self._consumer.ask_ends()
+        self._asked_at = time.monotonic()
+
+    def is_current(self) -> bool:
+        """Whether the broker has lately said where the partitions end: what we have read up to there is then all."""
+        return time.monotonic() - self._asked_at < CURRENT_SECONDS
 
     async def hold(self, number: int) -> None:
         """Fetch nothing more of a partition."""

@@ -5,36 +5,33 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from milepost.reading.forecast import seed_rows
+
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
 from milepost.processor.patience import patiently
 from milepost.processor.report import Report
-from milepost.processor.sla.telling import sla_row
 from milepost.processor.sla.warming import raised_of, warm
 from milepost.processor.sla.watch import Told, Watch
 from milepost.processor.state.partition import Partition
-from milepost.reading.forecast import seed_rows
-from milepost.store import tables
 from milepost.store.client import Store
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-SETTLE_US = 250_000
-"""How long after a moment it is decided, where nothing comes: an event of just then is on its way."""
 
-Publish = Callable[[Sequence[Told]], Awaitable[None]]
+Tell = Callable[[Sequence[tuple[Told, int]]], Awaitable[None]]
 Reached = Callable[[Partition], int]
 """Up to which moment, in microseconds, everything appended to the partition is in hand."""
 
 
 class SlaDesk:
-    """The SLAs of all partitions of a worker. ``publish`` puts what is told on the topic, before it is stored."""
+    """The SLAs of all partitions of a worker; ``tell`` publishes and stores what they have reached."""
 
-    def __init__(self, store: Store, publish: Publish, report: Report, policies: Callable[[], Policies]) -> None:
+    def __init__(self, store: Store, tell: Tell, report: Report, policies: Callable[[], Policies]) -> None:
         self.forecast = Forecast()
         self._store = store
-        self._publish = publish
+        self._tell = tell
         self._report = report
         self._policies = policies
         self._held: Policies = policies()
@@ -54,8 +51,7 @@ class SlaDesk:
         try:
             while True:
                 await asyncio.sleep(TICK_SECONDS)
-                if warming.done():
-                    warming.result()
+                if warming.done() and (warming.result() or self._cold):
                     warming = asyncio.create_task(self._warm_all(in_hand))
                 self._follow_policies(in_hand())
                 for partition in list(in_hand().values()):
@@ -77,14 +73,8 @@ class SlaDesk:
         watch.tick(reached(partition), partition.awaits)
         told = watch.take()
         if told:
-            await self.tell(told, partition.number)
-
-    async def tell(self, told: Sequence[Told], partition: int) -> None:
-        """Publish what was reached, then store it: a crash between the two publishes it again, under the same ids."""
-        detected = _now()
-        await self._publish(told)
-        await patiently(self._store.insert, tables.SLA_EVENTS, [sla_row(one, partition, detected) for one in told])
-        self._report.told(told, _now())
+            await self._tell([(one, partition.number) for one in told])
+            self._report.told(told)
 
     async def _make_sure(self, partition: Partition, watch: Watch) -> None:
         """Learn what was raised of orders that events came for long after; what is not stored yet waits a moment."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from milepost.contracts.event import moment_text
+from milepost.contracts.event import moment_of
 from milepost.domain.sla.words import RANKS, Cause, State
 from milepost.processor.sla.watch import Told
 
@@ -75,7 +75,7 @@ def sla_message(told: Told) -> dict[str, Any]:
         "rule": step.rule,
         "state": step.state,
         "cause": step.cause or Cause.NONE,
-        "due": moment_text(step.due),
+        "due": moment_of(step.due),
         "hub_id": place.hub_id,
         "zone_id": place.zone_id,
         "service_level": place.service_level,
@@ -89,7 +89,7 @@ def sla_message(told: Told) -> dict[str, Any]:
         "id": event_id(told),
         "source": SOURCE,
         "type": f"milepost.sla.{step.state}.v1",
-        "time": moment_text(step.at),
+        "time": moment_of(step.at),
         "subject": told.order_id,
         "datacontenttype": "application/json",
         "data": data,

@@ -1,4 +1,4 @@
-"""What a watch must know when its partition is taken in hand: open orders, what was raised, and how orders lately went."""
+"""What a watch must know when its partition is taken in hand: the open orders, and what was raised of them."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -25,7 +25,8 @@ WHERE partition = {partition:UInt16} AND order_id > {after:String} ORDER BY orde
 _UNENDED = """
 SELECT DISTINCT order_id FROM (
     SELECT order_id, rule, base, max(rank) AS reached FROM sla_events_store
-    WHERE partition = {partition:UInt16} AND due >= {since:Int64} GROUP BY order_id, rule, base HAVING reached < {ended:UInt8}
+    WHERE partition = {partition:UInt16} AND due >= {since:Int64}
+    GROUP BY order_id, rule, base HAVING reached < {ended:UInt8}
 )
 """
 _OPEN = """
@@ -74,11 +75,11 @@ async def _take_in(store: Store, partition: Partition, watch: Watch, orders: Seq
     found = {row[0]: fold(f.decode(kept)) for row in rows if (kept := below(partition.cut, row[1]))}
     # When something became known matters only where it is due by now.
     late = [order_id for order_id, order in found.items() if _may_be_due(order, now)]
-    appended = dict(await _last_appended(store, partition.number, late)) if late else {}
+    appended: dict[str, int] = dict(await _last_appended(store, partition.number, late)) if late else {}
     for order_id, order in found.items():
         # What was touched since is noted, and known better than from the store.
         if order_id not in watch and order_id not in watch.unsure:
-            watch.found(order_id, order, raised.get(order_id, []), int(appended.get(order_id, 0)))
+            watch.found(order_id, order, raised.get(order_id, []), appended.get(order_id, 0))
 
 
 def _may_be_due(order: Order, now: int) -> bool:

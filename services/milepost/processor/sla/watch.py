@@ -109,6 +109,10 @@ class Watch:
                 return
         self._look(order_id, order, appended, appended)
 
+    def learn(self, order: Order) -> None:
+        """Take in how an order has ended."""
+        self._forecast.learn(order)
+
     def found(self, order_id: str, order: Order, raised: list[Raised], known_at: int) -> None:
         """An order as it is stored, with all that was ever raised of it; ``known_at`` is when its last event came."""
         self.unsure.pop(order_id, None)
@@ -137,7 +141,7 @@ class Watch:
         open_promise = next((one.span for one in current if one.span.rule == PROMISE and not one.span.end), None)
         seen = situation(order, open_promise.base) if open_promise is not None else None
         watched = Watched(place, current, order.last_event_at, seen)
-        self._end_what_vanished(order_id, watched)
+        self._end_what_vanished(order_id, watched, now)
         self._proceed(order_id, watched, now, before.last_event_at if before is not None else 0)
         watched.running = [one for one in current if not one.span.end]
         if watched.running:
@@ -146,12 +150,12 @@ class Watch:
             self._orders.pop(order_id, None)
             self._raised.pop(order_id, None)
 
-    def _end_what_vanished(self, order_id: str, watched: Watched) -> None:
+    def _end_what_vanished(self, order_id: str, watched: Watched, now: int) -> None:
         current = {one.span.rule: one.span for one in watched.running}
         for raised in list(self._raised.get(order_id, ())):
             span = current.get(raised.rule)
             if span is None or span.base != raised.base:
-                step = vanish(raised, span, watched.last_event_at)
+                step = vanish(raised, span, watched.last_event_at, now)
                 if step is not None:
                     self._tell(order_id, watched, step)
 
@@ -241,7 +245,7 @@ class Watch:
             heapq.heappush(heap, entry)
 
     def apply(self, policies: Policies, now: int) -> None:
-        """From ``now`` on these policies hold. What is raised stands; a limit that is new counts as known from now on."""
+        """From ``now`` on these policies hold. What is raised stands; a new limit counts as known from now on."""
         before, self._policies = self._policies, policies
         for order_id, watched in self._orders.items():
             place = watched.place

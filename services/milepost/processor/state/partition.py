@@ -1,15 +1,18 @@
 """A partition in the hands of this worker: its state, and what has arrived since the last flush."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from milepost.bus.partitions import partition_of
 from milepost.domain.contributions import Contributions
+from milepost.domain.facts import AnyFact
+from milepost.domain.order import Order
 from milepost.processor.arrival.failures import Failures
 from milepost.processor.arrival.intake import Rejected, Taken
+from milepost.processor.sla.watch import Told, Watch
 from milepost.processor.state.cells import Cells
 from milepost.processor.state.ledger import Account
 from milepost.processor.state.orders import OrderCache
@@ -20,7 +23,17 @@ from milepost.store.pauses import Pause
 Difference = tuple[str, Contributions, Contributions]
 """A subject, and what it, or one of its costs, counted for before and counts for now."""
 
-Mark = tuple[int, int, int, int, int, int]
+Mark = tuple[int, int, int, int, int, int, int]
+
+
+class Touched(NamedTuple):
+    """An order that a flush has folded anew: its state now, the facts that were new, and whether they are its first."""
+
+    subject: str
+    order: Order
+    fresh: list[AnyFact]
+    first: bool
+
 
 SEGMENT_RECORDS = 30_000
 """Records of one partition that one flush takes: their KPI rows fit into one insert, however scattered they are."""
@@ -101,6 +114,12 @@ class Partition:
     tenure: Tenure = field(default_factory=Tenure)
     watcher: Callable[[Difference], None] | None = None
     """Told of every difference a flush makes, while a rebuild goes on."""
+    watch: Watch | None = None
+    """The SLAs of its open orders."""
+    arrived: int = 0
+    """When the last record in hand was appended, in microseconds."""
+    building: Pending | None = None
+    """What the flush in the making is made of."""
 
     def __post_init__(self) -> None:
         self.segments.append(Pending(self.cut))
@@ -128,6 +147,13 @@ class Partition:
         """Whether records of ``subject`` belong into this partition."""
         return self.siblings is None or partition_of(subject.encode(), self.siblings) == self.number
 
+    def awaits(self, subject: str) -> bool:
+        """Whether events of ``subject`` are in hand that no flush has taken in."""
+        building = self.building
+        return (building is not None and subject in building.orders) or any(
+            subject in segment.orders for segment in self.segments
+        )
+
     def drop_pending(self) -> None:
         """Forget what has arrived and is in no flush yet: it is on the topic."""
         start = self.segments[0].first_offset
@@ -146,6 +172,9 @@ class Partition:
 class Batch:
     """The rows of one flush, over all partitions, by table; ``restated`` is how late, in microseconds, each KPI minute
     row changes whose minute ended long before.
+
+    ``touched`` are the orders of the partition being built; ``told`` is what their SLAs have reached by it, with the
+    partition; ``heard`` counts new events of placed orders by source and hub.
     """
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
@@ -155,6 +184,9 @@ class Batch:
     kpis: list[tuple[Any, ...]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     restated: list[int] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    told: list[tuple[Told, int]] = field(default_factory=list)
+    heard: Counter[tuple[str, str]] = field(default_factory=Counter)
     repeats: int = 0
     records: int = 0
 
@@ -167,6 +199,7 @@ class Batch:
             len(self.ledger),
             len(self.rejected),
             self.repeats,
+            len(self.touched),
         )
 
     def back_to(self, mark: Mark, error: Exception) -> None:
@@ -177,6 +210,7 @@ class Batch:
             del rows[length:]
         del self.rejected[mark[4] :]
         self.repeats = mark[5]
+        del self.touched[mark[6] :]
 
     def accept(self, taken: Taken) -> None:
         """Add an event to the log."""

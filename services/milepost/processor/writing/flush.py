@@ -8,11 +8,12 @@ from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey, Contributions, contributions, cost_contributions, totals
 from milepost.domain.order import fold
 from milepost.processor.arrival.intake import Rejected, Taken
+from milepost.processor.sla.noting import look_at_slas
 from milepost.processor.state.cells import CUT, Cell
 from milepost.processor.state.ledger import Account
 from milepost.processor.state.loading import Loader
 from milepost.processor.state.orders import GONE
-from milepost.processor.state.partition import Batch, Difference, Partition, Pending
+from milepost.processor.state.partition import Batch, Difference, Partition, Pending, Touched
 from milepost.processor.state.rows import ledger_row, order_row
 from milepost.processor.writing.poison import one_by_one
 from milepost.processor.writing.restatements import Restated
@@ -72,6 +73,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
             partition.watcher(difference)
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
+    await look_at_slas(partition, pending, batch)
     reached = pending.next_offset
     batch.kpis += partition.cells.take_changed(partition.number, reached)
     batch.kpis.append(cut_row(partition, reached))
@@ -118,6 +120,7 @@ def _apply_to_order(partition: Partition, subject: str, events: list[Taken], bat
     after = contributions(order)
     facts = f.encode(known)
     version = fresh[-1].offset + 1
+    batch.touched.append(Touched(subject, order, fresh, not stored))
     batch.orders.append(order_row(subject, partition.number, version, order, totals(after), len(known), facts))
     partition.orders.put(subject, facts)
     return [(subject, before, after)]

@@ -1,11 +1,14 @@
 """Writing a flush, in the order that makes a crash at any point harmless."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.patience import patiently
+from milepost.processor.sla.telling import sla_row
+from milepost.processor.sla.watch import Told
 from milepost.processor.state.partition import Batch
 from milepost.processor.writing.letters import letter_rows
 from milepost.store import tables
@@ -13,14 +16,23 @@ from milepost.store.client import MOST_ROWS, Store
 from milepost.store.errors import SinkRefusedError
 
 PublishDeadLetters = Callable[[Sequence[Rejected]], Awaitable[None]]
+PublishSlas = Callable[[Sequence[Told]], Awaitable[None]]
+
+
+async def _to_nobody(_told: Sequence[Told]) -> None:
+    """Where there is no broker."""
 
 
 class Sink:
     """The store as the processor writes it. Rows are absolute states with versions: repeating them changes nothing."""
 
-    def __init__(self, store: Store, publish_dead_letters: PublishDeadLetters) -> None:
+    def __init__(
+        self, store: Store, publish_dead_letters: PublishDeadLetters, publish_slas: PublishSlas = _to_nobody
+    ) -> None:
         self._store = store
         self._publish_dead_letters = publish_dead_letters
+        self._publish_slas = publish_slas
+        self._telling = asyncio.Lock()
 
     async def write(self, batch: Batch) -> None:
         """Write everything in ``batch``; returns once all of it is stored.
@@ -39,11 +51,23 @@ class Sink:
         if batch.rejected:
             # Before the cuts pass them by: a crash then repeats them, the other way round it would lose them.
             await self._publish_dead_letters(batch.rejected)
+        if batch.told:
+            await self.tell(batch.told)
         if len(batch.kpis) <= MOST_ROWS:
             await self._insert(tables.KPIS, batch.kpis)
         else:
             for rows in by_partition(batch.kpis):
                 await self._insert(tables.KPIS, rows)
+
+    async def tell(self, told: Sequence[tuple[Told, int]]) -> None:
+        """Publish what SLAs have reached, each with its partition, then store it; in the order of the calls.
+
+        A crash between the two publishes it again, under the same ids.
+        """
+        async with self._telling:
+            detected = time.time_ns() // 1000
+            await self._publish_slas([one for one, _ in told])
+            await self._insert(tables.SLA_EVENTS, [sla_row(one, partition, detected) for one, partition in told])
 
     async def insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
         """Write rows of one table, outside of a flush."""

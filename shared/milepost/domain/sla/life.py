@@ -79,16 +79,17 @@ def settle(
     return steps
 
 
-def vanish(raised: Raised, current: Span | None, last_event_at: int) -> Step | None:
+def vanish(raised: Raised, current: Span | None, last_event_at: int, now: int) -> Step | None:
     """What becomes of an SLA whose base is no more: something moved it, or took back what it stood on.
 
-    ``current`` is what its rule looks at now. A silence ends with the next event, late or not.
+    ``current`` is what its rule looks at now, and ``now`` when that became known. A silence ends with the next event,
+    late or not.
     """
     if raised.rank >= _WITHDRAWN or (raised.rank == _RESOLVED and raised.rule != PROMISE):
         return None
-    state, cause, at = State.WITHDRAWN, Cause.RETRACTED if current is None else Cause.MOVED, last_event_at
+    state, cause, at = State.WITHDRAWN, Cause.RETRACTED if current is None else Cause.MOVED, now
     if raised.rule == SILENCE:
         cause = Cause.HEARD
         if last_event_at > raised.due:
-            state = State.RESOLVED
+            state, at = State.RESOLVED, last_event_at
     return Step(raised.rule, raised.base, raised.due, state, cause, at, raised.policy_version)

@@ -1,0 +1,35 @@
+"""The orders of a flush, shown to those who watch SLAs and foresee breaches."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from milepost.domain import facts as f
+
+if TYPE_CHECKING:
+    from milepost.processor.state.partition import Batch, Partition, Pending
+
+log = logging.getLogger(__name__)
+
+YIELD_EVERY = 200
+_ENDS = (f.Delivered, f.Returned, f.Lost)
+
+
+async def look_at_slas(partition: "Partition", pending: "Pending", batch: "Batch") -> None:
+    """Note every order that the flush has touched, and put what its SLAs reached by it into ``batch``."""
+    touched, batch.touched = batch.touched, []
+    watch = partition.watch
+    for number, (subject, order, fresh, first) in enumerate(touched):
+        if order.placed is not None:
+            hub = order.placed.hub_id
+            for fact in fresh:
+                batch.heard[fact.source, hub] += 1
+        if watch is not None:
+            watch.note(subject, order, pending.appended_of(subject), fresh[-1].offset, first=first)
+            if order.closed_at and any(isinstance(fact, _ENDS) for fact in fresh):
+                watch.learn(order)
+            if number % YIELD_EVERY == 0:
+                batch.told += [(told, partition.number) for told in watch.take()]
+                await asyncio.sleep(0)
+    if watch is not None:
+        batch.told += [(told, partition.number) for told in watch.take()]
