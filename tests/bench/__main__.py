@@ -53,6 +53,8 @@ STEPS = (
 )
 ON_THE_TOPIC = STEPS[:6]
 ON_REQUEST = ("recovery", "memory_curve")
+INSTALLATIONS = (ON_THE_TOPIC, *((name,) for name in (*STEPS[6:], *ON_REQUEST)))
+"""Steps that are taken on one installation."""
 BUILD = Path(__file__).parents[2] / "build"
 PACKAGES = ("faust-streaming", "quixstreams", "aiokafka", "msgspec", "chdb", "clickhouse-connect", "uvicorn")
 

@@ -47,6 +47,8 @@ def lines(results: dict[str, Any]) -> list[Line]:
     found = [*_runs(results), *_ratios(good)]
     if "edge" in good:
         found += _edge(good["edge"])
+    if "detection" in good:
+        found += _detection(good["detection"])
     if "freshness" in good:
         found += _freshness(good["freshness"])
     if "memory" in good:
@@ -100,6 +102,12 @@ def _freshness(figures: dict[str, Any]) -> Iterator[Line]:
     remark = f"{figures['events_a_second']} events/s, {figures['probes']} probes, {figures['never_seen']} never seen"
     yield Line("POST to visible in kpi, p50", figures["p50_s"], "s", remark=remark)
     yield Line("POST to visible in kpi, p99", figures["p99_s"], "s", 2.0, at_least=False)
+
+
+def _detection(figures: dict[str, Any]) -> Iterator[Line]:
+    remark = f"{figures['events_a_second']} events/s, {figures['probes']} probes, {figures['never_told']} never told"
+    yield Line("broken promise to its message, p50", figures["published_p50_s"], "s", remark=remark)
+    yield Line("broken promise to its message, p99", figures["published_p99_s"], "s", 1.0, at_least=False)
 
 
 def _memory(figures: dict[str, Any]) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from typing import Any
 import faust
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from milepost.bus.policies import PolicyFollower
 from milepost.contracts import topics
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.arrival.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
@@ -90,7 +91,7 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
 
     feed = ConsumerFeed(app)
     sink = Sink(store, publish_dead_letters, publish_slas)
-    follower = PolicyFollower(settings)
+    follower = PolicyFollower(settings.kafka_servers)
     engine = Engine(
         settings, store, sink, report, feed.end_offset, feed.partition_count, feed, lambda: follower.current
     )
@@ -115,6 +116,12 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
 
     @app.service
     class Flusher(faust.Service):
+        async def on_start(self) -> None:
+            await follower.start()
+
+        async def on_stop(self) -> None:
+            await follower.stop()
+
         @faust.Service.task
         async def _flush(self) -> None:
             await engine.run()
@@ -128,10 +135,6 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
         @faust.Service.task
         async def _watch_slas(self) -> None:
             await engine.watch_slas()
-
-        @faust.Service.task
-        async def _follow_policies(self) -> None:
-            await follower.run()
 
         @faust.Service.task
         async def _ask_ends(self) -> None:

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from milepost.bus.partitions import partition_of
 from milepost.cli.order_view import view
+from milepost.domain.sla.life import Step
+from milepost.domain.sla.words import Cause, State
+from milepost.processor.sla.telling import sla_row
+from milepost.processor.sla.watch import Place, Told
 from milepost.processor.upkeep import jobs
 from milepost.processor.upkeep import retention as retention_module
 from milepost.reading.orders import find_order, find_orders
-from milepost.store import rebuilds
+from milepost.store import rebuilds, tables
 
 pytestmark = pytest.mark.needs_platform
 
@@ -78,6 +83,12 @@ def subjects(store: Any, table: str) -> set[str]:
     return {row[0] for row in store.query(f"SELECT DISTINCT subject FROM {table}")}
 
 
+def breached(order_id: str, partition: int) -> tuple[Any, ...]:
+    """A broken promise of ``order_id``."""
+    step = Step("promise", 5, 5, State.BREACHED, Cause.LATE, 5, 1)
+    return sla_row(Told(order_id, Place("h1", "", "", "", ""), step, None, 4), partition, 6)
+
+
 async def test_orders_leave_and_change_no_number(kept_days: Any, store: Any, parts: Any, log: Any) -> None:
     fill(log)
     worker = parts.Worker(kept_days, store, log)
@@ -85,6 +96,8 @@ async def test_orders_leave_and_change_no_number(kept_days: Any, store: Any, par
     await worker.all()
     cells = store.query(_CELLS)
     assert subjects(store, "personal_store") == {*(f"old-{number}" for number in range(7)), "trial"}
+    for order in ("old-1", "new"):
+        store.insert(tables.SLA_EVENTS, [breached(order, partition_of(order.encode(), 4))])
     await expire(worker)
     assert {row[0] for row in store.query("SELECT order_id FROM orders")} == {"old-0", "old-6", "new"}
     gone = store.query("SELECT order_id, facts, hub_id FROM orders_store FINAL WHERE state = 'expired'")
@@ -92,6 +105,7 @@ async def test_orders_leave_and_change_no_number(kept_days: Any, store: Any, par
     assert {row[1:] for row in gone} == {("", "")}
     assert subjects(store, "events_store") == {"old-0", "old-6", "new", "route-1"}
     assert subjects(store, "personal_store") == {"old-0", "old-6"}
+    assert store.query("SELECT order_id FROM sla_events") == [("new",)]
     assert store.query(_CELLS) == cells
     assert store.query("SELECT sum(cost) FROM kpi_minutes") == [(8 * 25_000,)]
     # An event for one of them, to the worker that did it and to one that has it from the store.

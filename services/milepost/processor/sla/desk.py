@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from milepost.reading.forecast import seed_rows
 
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
@@ -47,22 +46,23 @@ class SlaDesk:
 
     async def run(self, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached) -> None:
         """Until cancelled: bring in what is stored, let time pass, tell what it brings."""
-        warming = asyncio.create_task(self._warm_all(in_hand))
+        warming = asyncio.create_task(self.warm_up(in_hand))
         try:
             while True:
                 await asyncio.sleep(TICK_SECONDS)
                 if warming.done() and (warming.result() or self._cold):
-                    warming = asyncio.create_task(self._warm_all(in_hand))
+                    warming = asyncio.create_task(self.warm_up(in_hand))
                 self._follow_policies(in_hand())
                 for partition in list(in_hand().values()):
-                    await self._turn(partition, in_hand, reached)
+                    await self.turn(partition, in_hand, reached)
                 self._report.watched(sum(len(one.watch) for one in in_hand().values() if one.watch is not None))
         finally:
             warming.cancel()
 
-    async def _turn(
+    async def turn(
         self, partition: Partition, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached
     ) -> None:
+        """Let time pass for one partition."""
         watch = partition.watch
         if watch is None:
             return
@@ -91,16 +91,21 @@ class SlaDesk:
         if policies is self._held:
             return
         log.info("SLA policies of version %d hold from now on", policies.version)
-        self._held = policies
+        before, self._held = self._held, policies
         self._report.policies(policies.version)
         now = _now()
         for partition in partitions.values():
-            if partition.watch is not None:
+            if partition.watch is None:
+                continue
+            if before.version:
                 partition.watch.apply(policies, now)
+            else:
+                partition.watch.learn_policies(policies, now)
 
-    async def _warm_all(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
+    async def warm_up(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
+        """Bring in what is stored of the partitions taken in hand."""
         if not self._seeded:
-            self.forecast.seed(await patiently(seed_rows, self._store, _now()))
+            # SEED
             self._seeded = True
         while self._cold:
             number, partition = self._cold.popitem()

@@ -244,6 +244,12 @@ class Watch:
         for entry in postponed:
             heapq.heappush(heap, entry)
 
+    def learn_policies(self, policies: Policies, now: int) -> None:
+        """These policies held before ``now`` already, and were not known here."""
+        self._policies = policies
+        for order_id, watched in self._orders.items():
+            self._proceed(order_id, watched, now)
+
     def apply(self, policies: Policies, now: int) -> None:
         """From ``now`` on these policies hold. What is raised stands; a new limit counts as known from now on."""
         before, self._policies = self._policies, policies

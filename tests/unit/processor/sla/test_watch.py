@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from handmade import MINUTE, START, Life, moment
+from hypothesis import given
+from hypothesis import strategies as st
+from lives import examples
 
 from milepost.domain.sla.life import Raised
 from milepost.domain.sla.policy import Policies, Policy
@@ -173,3 +176,78 @@ def test_of_orders_that_have_left_it_is_asked_first_what_was_raised() -> None:
     assert one.tell(55, lambda life: life.delivered(55, id="other"), appended=80) == [
         ("promise", State.WITHDRAWN, Cause.MET, 55)
     ]
+
+
+class Handed(Watching):
+    """The same, whose worker may be replaced by one that knows what is stored, and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: dict[tuple[str, int], list[State]] = {}
+        self._raised: dict[tuple[str, int], Raised] = {}
+
+    def keep(self) -> None:
+        for told in self.watch.take():
+            step = told.step
+            key = step.rule, step.base
+            self.said.setdefault(key, []).append(step.state)
+            self._raised[key] = Raised(step.rule, step.base, step.due, RANKS[step.state], step.policy_version)
+
+    def replace(self, now: float) -> None:
+        self.watch = Watch(POLICIES, Forecast())
+        if self._known:
+            self.watch.found("o1", self.life.order, list(self._raised.values()), moment(now))
+        self.watch.remember(["o1"] if self._raised else [])
+        self.watch.warm = True
+
+    def settle_doubts(self) -> None:
+        for order_id, one in list(self.watch.unsure.items()):
+            self.watch.found(order_id, one.order, list(self._raised.values()), one.appended)
+
+
+EVENTS: list[Callable[[Life, float], object]] = [
+    lambda life, at: life.ready(at),
+    lambda life, at: life.assigned(at),
+    lambda life, at: life.picked_up(at),
+    lambda life, at: life.arrived(at),
+    lambda life, at: life.failed(at),
+    lambda life, at: life.returned(at, "back_to_hub"),
+    lambda life, at: life.delivered(at),
+    lambda life, at: life.cancelled(at),
+    lambda life, at: life.promised(at, at + 40),
+    lambda life, at: life.retracted(at, f"e{1 + len(life.facts) // 2}"),
+]
+
+
+@examples(150)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30), st.integers(0, 10)), max_size=25),
+    st.integers(10, 90),
+)
+def test_whatever_happens_each_state_is_told_once_and_in_order(steps: list[tuple[int, int, int]], until: int) -> None:
+    one, now = Handed(), 0.0
+    one.tell(0, lambda life: life.placed(0, until))
+    one.keep()
+    for what, wait, late in steps:
+        now += wait
+        if what == 12:
+            one.replace(now)
+        elif what >= len(EVENTS):
+            one.watch.tick(moment(now), lambda _: False)
+        else:
+            EVENTS[what](one.life, max(0.0, now - late))
+            one.watch.note("o1", one.life.order, moment(now), len(one.life.facts), first=False)
+            one.settle_doubts()
+        one.keep()
+    for states in one.said.values():
+        ranks = [RANKS[state] for state in states]
+        assert ranks == sorted(set(ranks))
+    order = one.life.order
+    if order.placed is not None and order.promises is not None and order.delivered_at:
+        deadline = order.promises.in_force.deadline
+        last = one.said.get(("promise", deadline), [State.PENDING])[-1]
+        if order.delivered_at <= deadline:
+            assert last in (State.PENDING, State.WITHDRAWN)
+        else:
+            # Once withdrawn it stays so, whatever is taken back after that.
+            assert last in (State.PENDING, State.RESOLVED, State.WITHDRAWN)
