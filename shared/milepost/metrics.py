@@ -138,6 +138,9 @@ SLA_TRANSITIONS = Metric(
 SLA_DETECTION_SECONDS = Metric(
     "milepost_sla_detection_seconds", "From the moment a promise or limit was broken to its breach being stored."
 )
+SLA_FAILURES = Metric(
+    "milepost_sla_failures_total", "Orders whose SLAs are not watched because looking at them failed: a fault of ours."
+)
 SLA_WATCHED = Metric("milepost_sla_watched_orders", "Open orders whose SLAs the worker watches.")
 SLA_POLICY_VERSION = Metric(
     "milepost_sla_policy_version", "Version of the SLA policies that the worker goes by; 0 before it has read any."

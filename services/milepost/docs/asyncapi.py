@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from milepost.contracts import sla
 from milepost.contracts.catalogue import EVENT_TYPES, EventType, example_events
 from milepost.contracts.schemas import components, event_name
 from milepost.contracts.topics import DEAD_LETTERS, LIFECYCLE, POLICIES, SLA, TOPICS, Topic
@@ -45,8 +46,13 @@ def document() -> Node:
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
         "operations": dict(_operations()),
         "components": {
-            "messages": {kind.name: _message(kind) for kind in EVENT_TYPES.values()} | {"dead-letter": DEAD_LETTER},
-            "schemas": components(),
+            "messages": {
+                **{kind.name: _message(kind) for kind in EVENT_TYPES.values()},
+                "dead-letter": DEAD_LETTER,
+                "sla-change": SLA_CHANGE,
+            },
+            | {"dead-letter": DEAD_LETTER, "sla-change": SLA_CHANGE},
+            "schemas": components() | {"SlaChange": sla.event_schema()},
         },
     }
 
@@ -71,11 +77,20 @@ DEAD_LETTER: Node = {
 }
 
 
+SLA_CHANGE: Node = {
+    "name": "sla-change",
+    "title": "An SLA of an order has reached a state",
+    "summary": "A CloudEvent, `milepost.sla.<state>.v1`, whose id is the same whoever tells it; its data is this.",
+    "payload": {"$ref": "#/components/schemas/SlaChange"},
+    "bindings": {"kafka": {"key": {"type": "string", "description": "The order's id."}, "bindingVersion": "0.5.0"}},
+}
+
+
 def _channel(topic: Topic) -> Node:
     messages: Node = {
         LIFECYCLE.name: {name: {"$ref": f"#/components/messages/{name}"} for name in EVENT_TYPES},
         DEAD_LETTERS.name: {"dead-letter": {"$ref": "#/components/messages/dead-letter"}},
-        SLA.name: {},
+        SLA.name: {"sla-change": {"$ref": "#/components/messages/sla-change"}},
         POLICIES.name: {},
     }[topic.name]
     return {

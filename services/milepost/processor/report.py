@@ -50,6 +50,7 @@ class Report:
         self._sink_failures = metrics.SINK_FAILURES.gauge(self.registry)
         self._sla_steps = metrics.SLA_TRANSITIONS.counter(self.registry)
         self._sla_detection = metrics.SLA_DETECTION_SECONDS.histogram(self.registry, SLA_BUCKETS)
+        self._sla_failures = metrics.SLA_FAILURES.counter(self.registry)
         self._sla_watched = metrics.SLA_WATCHED.gauge(self.registry)
         self._sla_policies = metrics.SLA_POLICY_VERSION.gauge(self.registry)
         self._heard = metrics.SOURCE_EVENTS.counter(self.registry)
@@ -75,6 +76,7 @@ class Report:
         self._lateness.add(event_lateness(batch.events))
         for (source, hub_id), events in batch.heard.items():
             self._heard.labels(self._known_source(source), hub_id).inc(events)
+        self._sla_failures.inc(batch.unwatched)
         self.told([told for told, _ in batch.told])
 
     def _known_source(self, source: str) -> str:

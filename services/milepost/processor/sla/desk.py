@@ -5,10 +5,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
-from milepost.processor.patience import patiently
 from milepost.processor.report import Report
 from milepost.processor.sla.warming import raised_of, warm
 from milepost.processor.sla.watch import Told, Watch

@@ -25,9 +25,15 @@ async def look_at_slas(partition: "Partition", pending: "Pending", batch: "Batch
             for fact in fresh:
                 batch.heard[fact.source, hub] += 1
         if watch is not None:
-            watch.note(subject, order, pending.appended_of(subject), fresh[-1].offset, first=first)
-            if order.closed_at and any(isinstance(fact, _ENDS) for fact in fresh):
-                watch.learn(order)
+            try:
+                watch.note(subject, order, pending.appended_of(subject), fresh[-1].offset, first=first)
+                if order.closed_at and any(isinstance(fact, _ENDS) for fact in fresh):
+                    watch.learn(order)
+            except Exception:
+                # The fault is ours, and no reason to stop counting: it is said, and an alert looks at it.
+                log.exception("the SLAs of order %s cannot be watched", subject)
+                watch.forget(subject)
+                batch.unwatched += 1
             if number % YIELD_EVERY == 0:
                 batch.told += [(told, partition.number) for told in watch.take()]
                 await asyncio.sleep(0)

@@ -5,10 +5,9 @@ from typing import Any
 import msgspec
 
 from milepost.contracts.event import moment_of
-from milepost.domain.sla.words import RANKS, Cause, State
+from milepost.contracts.sla import SOURCE, SlaChange, event_type
+from milepost.domain.sla.words import RANKS, State
 from milepost.processor.sla.watch import Told
-
-SOURCE = "/milepost/processor"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -70,25 +69,25 @@ _LATEST = 1 << 62
 def sla_message(told: Told) -> dict[str, Any]:
     """Key and value of the message: a CloudEvent with the order as its subject."""
     step, place = told.step, told.place
-    data = {
-        "order_id": told.order_id,
-        "rule": step.rule,
-        "state": step.state,
-        "cause": step.cause or Cause.NONE,
-        "due": moment_of(step.due),
-        "hub_id": place.hub_id,
-        "zone_id": place.zone_id,
-        "service_level": place.service_level,
-        "merchant_id": place.merchant_id,
-        "courier_id": place.courier_id,
-        "policy_version": step.policy_version,
-        **({"chance": round(step.chance, 4)} if step.chance >= 0 else {}),
-    }
+    data = SlaChange(
+        order_id=told.order_id,
+        rule=step.rule,
+        state=step.state.value,
+        cause=step.cause.value,
+        due=moment_of(step.due),
+        hub_id=place.hub_id,
+        zone_id=place.zone_id,
+        service_level=place.service_level,
+        merchant_id=place.merchant_id,
+        courier_id=place.courier_id,
+        policy_version=step.policy_version,
+        chance=round(step.chance, 4) if step.chance >= 0 else None,
+    )
     event = {
         "specversion": "1.0",
         "id": event_id(told),
         "source": SOURCE,
-        "type": f"milepost.sla.{step.state}.v1",
+        "type": event_type(step.state),
         "time": moment_of(step.at),
         "subject": told.order_id,
         "datacontenttype": "application/json",

@@ -109,6 +109,11 @@ class Watch:
                 return
         self._look(order_id, order, appended, appended)
 
+    def forget(self, order_id: str) -> None:
+        """Watch the order no more."""
+        self._orders.pop(order_id, None)
+        self._raised.pop(order_id, None)
+
     def learn(self, order: Order) -> None:
         """Take in how an order has ended."""
         self._forecast.learn(order)

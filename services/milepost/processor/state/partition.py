@@ -187,6 +187,7 @@ class Batch:
     touched: list[Touched] = field(default_factory=list)
     told: list[tuple[Told, int]] = field(default_factory=list)
     heard: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unwatched: int = 0
     repeats: int = 0
     records: int = 0
 
