@@ -51,7 +51,6 @@ def document() -> Node:
                 "dead-letter": DEAD_LETTER,
                 "sla-change": SLA_CHANGE,
             },
-            | {"dead-letter": DEAD_LETTER, "sla-change": SLA_CHANGE},
             "schemas": components() | {"SlaChange": sla.event_schema()},
         },
     }
