@@ -59,8 +59,7 @@ async def let_time_pass(worker: Any, minutes: float) -> None:
     """As the desk does it, up to so many minutes from now."""
     engine = worker.engine
     until = int((NOW + timedelta(minutes=minutes)).timestamp() * 1e6)
-    for partition in engine.partitions.values():
-        await engine.slas.turn(partition, lambda: engine.partitions, lambda _: until)
+    await engine.slas.turn(lambda: engine.partitions, lambda _: until)
 
 
 @pytest.fixture

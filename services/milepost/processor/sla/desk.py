@@ -51,28 +51,24 @@ class SlaDesk:
                 if warming.done() and (warming.result() or self._cold):
                     warming = asyncio.create_task(self.warm_up(in_hand))
                 self._follow_policies(in_hand())
-                for partition in list(in_hand().values()):
-                    await self.turn(partition, in_hand, reached)
+                await self.turn(in_hand, reached)
                 self._report.watched(sum(len(one.watch) for one in in_hand().values() if one.watch is not None))
         finally:
             warming.cancel()
 
-    async def turn(
-        self, partition: Partition, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached
-    ) -> None:
-        """Let time pass for one partition."""
-        watch = partition.watch
-        if watch is None:
-            return
-        if watch.warm and watch.unsure:
-            await self._make_sure(partition, watch)
-        if in_hand().get(partition.number) is not partition:
-            return
-        watch.tick(reached(partition), partition.awaits)
-        told = watch.take()
+    async def turn(self, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached) -> None:
+        """Let time pass for all partitions, and tell what it brings."""
+        for partition in list(in_hand().values()):
+            if partition.watch is not None and partition.watch.warm and partition.watch.unsure:
+                await self._make_sure(partition, partition.watch)
+        told = []
+        for partition in in_hand().values():
+            if partition.watch is not None:
+                partition.watch.tick(reached(partition), partition.awaits)
+                told += [(one, partition.number) for one in partition.watch.take()]
         if told:
-            await self._tell([(one, partition.number) for one in told])
-            self._report.told(told)
+            await self._tell(told)
+            self._report.told([one for one, _ in told])
 
     async def _make_sure(self, partition: Partition, watch: Watch) -> None:
         """Learn what was raised of orders that events came for long after; what is not stored yet waits a moment."""
