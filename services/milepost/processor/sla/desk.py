@@ -16,6 +16,8 @@ from milepost.store.client import Store
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
+LAGS_US = 15_000_000
+"""How far behind a partition may be for what is foretold of its orders to be believed."""
 
 Tell = Callable[[Sequence[tuple[Told, int]]], Awaitable[None]]
 Reached = Callable[[Partition], int]
@@ -64,7 +66,8 @@ class SlaDesk:
         told = []
         for partition in in_hand().values():
             if partition.watch is not None:
-                partition.watch.tick(reached(partition), partition.awaits)
+                until = reached(partition)
+                partition.watch.tick(until, partition.awaits, lags=until < _now() - LAGS_US)
                 told += [(one, partition.number) for one in partition.watch.take()]
         if told:
             await self._tell(told)

@@ -23,7 +23,12 @@ QUIET_US = 45 * 60 * 1_000_000
 
 _AT_RISK = RANKS[State.AT_RISK]
 _EXPECTED_RAISED = 1_000_000
+_LIMITS_KEPT = 50_000
 _NEVER = 1 << 62
+WEIGHED_AFTER_US = 1_000_000
+"""How long after its last event an order's chance is weighed: often the next event is there before."""
+WEIGHED_AGAIN_US = 10_000_000
+"""How long after it was put off, where the partition lags."""
 
 
 class Place(NamedTuple):
@@ -54,13 +59,15 @@ class Running(NamedTuple):
 
 
 class Watched(Struct, gc=False):
-    """An open order: what runs, and when to look at it next."""
+    """An open order: what runs, when to weigh the chance of its promise, and when to look at it next."""
 
     place: Place
     running: list[Running]
     last_event_at: int
     seen: Situation | None
+    weigh_at: int
     next: int = _NEVER
+    planned: int = _NEVER
 
 
 class Unsure(NamedTuple):
@@ -77,6 +84,7 @@ class Watch:
     def __init__(self, policies: Policies, forecast: Forecast) -> None:
         self._policies = policies
         self._forecast = forecast
+        self._limits_of: dict[tuple[str, ...], Limits] = {}
         self._orders: dict[str, Watched] = {}
         self._raised: dict[str, list[Raised]] = {}
         self._ever = Bloom(_EXPECTED_RAISED, 0.01)
@@ -136,16 +144,24 @@ class Watch:
         return latest < known_at and latest + self._limits(_place(order)).longest < known_at
 
     def _limits(self, place: Place) -> Limits:
-        return limits_for(self._policies, place.service_level, place.hub_id, place.zone_id, place.merchant_id)
+        key = place[:4]
+        limits = self._limits_of.get(key)
+        if limits is None:
+            if len(self._limits_of) >= _LIMITS_KEPT:
+                self._limits_of.clear()
+            limits = self._limits_of[key] = _limits(self._policies, place)
+        return limits
 
     def _look(self, order_id: str, order: Order, known_at: int, now: int) -> None:
         before = self._orders.get(order_id)
         place = before.place if before is not None and order.placed is None else _place(order)
-        known = {(one.span.rule, one.span.base): one.known_at for one in before.running} if before is not None else {}
-        current = [Running(span, known.get((span.rule, span.base), known_at)) for span in spans(order)]
+        known = {one.span[:2]: one.known_at for one in before.running} if before is not None else {}
+        current = [Running(span, known.get(span[:2], known_at)) for span in spans(order)]
         open_promise = next((one.span for one in current if one.span.rule == PROMISE and not one.span.end), None)
         seen = situation(order, open_promise.base) if open_promise is not None else None
-        watched = Watched(place, current, order.last_event_at, seen)
+        watched = Watched(place, current, order.last_event_at, seen, now + WEIGHED_AFTER_US)
+        if before is not None:
+            watched.planned = before.planned
         self._end_what_vanished(order_id, watched, now)
         self._proceed(order_id, watched, now, before.last_event_at if before is not None else 0)
         watched.running = [one for one in current if not one.span.end]
@@ -170,55 +186,63 @@ class Watch:
         What ended up to ``decided`` without anything being raised was in order by the policies of its time.
         """
         limits = self._limits(watched.place)
+        known = self._raised.get(order_id, ())
         upcoming = _NEVER
         for span, known_at in watched.running:
-            raised = self._raised_of(order_id, span)
-            rank = 0 if raised is None else raised.rank
-            if not rank and span.end and span.end <= decided:
+            raised = next((one for one in known if one.base == span.base and one.rule == span.rule), None)
+            if raised is not None:
+                rank, due, version = raised.rank, raised.due, raised.policy_version
+            elif span.end and span.end <= decided:
                 continue
-            due = due_of(span, limits) if raised is None else raised.due
-            if due is None:
-                continue
-            version = limits.version if raised is None else raised.policy_version
-            for step in settle(span, due, version, rank, known_at, now, _breach_cause(watched, span, due, limits)):
-                self._tell(order_id, watched, step)
+            else:
+                promised = due_of(span, limits)
+                if promised is None:
+                    continue
+                rank, due, version = 0, promised, limits.version
             if span.end or now >= due:
+                for step in settle(span, due, version, rank, known_at, now, _breach_cause(watched, span, due, limits)):
+                    self._tell(order_id, watched, step)
                 continue
             upcoming = min(upcoming, due)
             if span.rule == PROMISE and rank <= _AT_RISK and watched.seen is not None:
-                upcoming = min(upcoming, self._weigh(order_id, watched, watched.seen, span, due, limits, rank, now))
-        watched.next = upcoming
-        if upcoming < _NEVER:
-            heapq.heappush(self._heap, (upcoming, order_id))
+                upcoming = min(upcoming, max(watched.weigh_at, now))
+        self._plan(order_id, watched, upcoming)
 
-    def _weigh(
-        self,
-        order_id: str,
-        watched: Watched,
-        seen: Situation,
-        span: Span,
-        due: int,
-        limits: Limits,
-        rank: int,
-        now: int,
-    ) -> int:
-        """Raise a risk, or ease it, where the chance says so; gives when to weigh it again."""
+    def _plan(self, order_id: str, watched: Watched, moment: int) -> None:
+        """Look at the order at ``moment``. One entry an order is enough: it is put off when its time has come."""
+        watched.next = moment
+        if moment < watched.planned:
+            watched.planned = moment
+            heapq.heappush(self._heap, (moment, order_id))
+
+    def _weigh(self, order_id: str, watched: Watched, now: int) -> None:
+        """Raise a risk of the promise, or ease it, where the chance says so, and say when to weigh it again."""
+        seen, limits = watched.seen, self._limits(watched.place)
+        promise = next((one.span for one in watched.running if one.span.rule == PROMISE), None)
+        watched.weigh_at = _NEVER
+        if seen is None or promise is None or not limits.promise:
+            return
+        raised = self._raised_of(order_id, promise)
+        rank = 0 if raised is None else raised.rank
+        due = promise.base + limits.grace if raised is None else raised.due
+        if now >= due or rank > _AT_RISK:
+            return
         if rank < _AT_RISK:
             falls = self._forecast.falls_below(seen, limits.risk_below, now)
             if falls is None or falls > now:
-                return _NEVER if falls is None else falls
+                watched.weigh_at = _NEVER if falls is None else falls
+                return
         chance = self._forecast.chance(seen, now)
         if chance is None:
-            return _NEVER
+            return
         if rank < _AT_RISK:
             state = State.AT_RISK
         elif chance > limits.eased_above:
             state = State.EASED
         else:
-            return _NEVER
-        step = Step(span.rule, span.base, due, state, Cause.PREDICTED, now, limits.version, chance)
+            return
+        step = Step(promise.rule, promise.base, due, state, Cause.PREDICTED, now, limits.version, chance)
         self._tell(order_id, watched, step)
-        return _NEVER
 
     def _raised_of(self, order_id: str, span: Span) -> Raised | None:
         for raised in self._raised.get(order_id, ()):
@@ -233,35 +257,48 @@ class Watch:
         raised.append(Raised(step.rule, step.base, step.due, RANKS[step.state], step.policy_version))
         self._raised[order_id] = raised
 
-    def tick(self, now: int, is_pending: Callable[[str], bool]) -> None:
-        """Let time pass up to ``now``; an order that events wait for (``is_pending``) is looked at after them."""
+    def tick(self, now: int, is_pending: Callable[[str], bool], *, lags: bool = False) -> None:
+        """Let time pass up to ``now``; an order that events wait for (``is_pending``) is looked at after them.
+
+        Nothing is foretold while the partition ``lags``: what is known of its orders is old.
+        """
         heap, orders = self._heap, self._orders
         postponed = []
         while heap and heap[0][0] <= now:
             moment, order_id = heapq.heappop(heap)
             watched = orders.get(order_id)
-            if watched is None or watched.next != moment:
+            if watched is None or watched.planned != moment:
+                continue
+            watched.planned = _NEVER
+            if watched.next > moment:
+                self._plan(order_id, watched, watched.next)
                 continue
             if is_pending(order_id):
-                postponed.append((moment, order_id))
-            else:
-                self._proceed(order_id, watched, now)
-        for entry in postponed:
-            heapq.heappush(heap, entry)
+                postponed.append((order_id, watched))
+                continue
+            if watched.weigh_at <= now:
+                if lags:
+                    watched.weigh_at = now + WEIGHED_AGAIN_US
+                else:
+                    self._weigh(order_id, watched, now)
+            self._proceed(order_id, watched, now)
+        for order_id, watched in postponed:
+            self._plan(order_id, watched, watched.next)
 
     def learn_policies(self, policies: Policies, now: int) -> None:
         """These policies held before ``now`` already, and were not known here."""
         self._policies = policies
+        self._limits_of.clear()
         for order_id, watched in self._orders.items():
             self._proceed(order_id, watched, now)
 
     def apply(self, policies: Policies, now: int) -> None:
         """From ``now`` on these policies hold. What is raised stands; a new limit counts as known from now on."""
         before, self._policies = self._policies, policies
+        self._limits_of.clear()
         for order_id, watched in self._orders.items():
             place = watched.place
-            old = limits_for(before, place.service_level, place.hub_id, place.zone_id, place.merchant_id)
-            new = self._limits(place)
+            old, new = _limits(before, place), self._limits(place)
             watched.running = [
                 one if due_of(one.span, old) == due_of(one.span, new) else Running(one.span, now)
                 for one in watched.running
@@ -272,6 +309,10 @@ class Watch:
         """What was reached since the last call."""
         told, self._told = self._told, []
         return told
+
+
+def _limits(policies: Policies, place: Place) -> Limits:
+    return limits_for(policies, place.service_level, place.hub_id, place.zone_id, place.merchant_id)
 
 
 def _place(order: Order) -> Place:
