@@ -77,6 +77,8 @@ def _looker(settings: Settings, process: subprocess.Popen[bytes], samples: list[
     worker, started = psutil.Process(process.pid), time.monotonic()
 
     def look() -> int:
+        if process.poll() is not None:
+            raise RuntimeError(f"the worker ended with {process.returncode}")
         done = stored(settings)
         resident = worker.memory_info().rss / MEBIBYTE
         samples.append((done, round(time.monotonic() - started, 1), round(resident, 1)))

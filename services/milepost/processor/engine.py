@@ -86,6 +86,7 @@ class Engine:
         """Partitions of a flush that the store refused, and the offset each must get past by itself."""
         self.slas = SlaDesk(store, sink.tell, report, policies)
         self.upkeep = Upkeep(settings, store, sink.insert, report)
+        self._under_way: tuple[list[int], Batch] = [], Batch()
         self._flushing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
@@ -101,6 +102,12 @@ class Engine:
     def cuts(self) -> dict[int, int]:
         """Per partition, the offset up to which everything is stored: what may be committed."""
         return {number: partition.cut for number, partition in self.partitions.items()}
+
+    @property
+    def steps(self) -> dict[int, int]:
+        """How far the making of the last flush has come, by partition that is in it: it moves while it is worked at."""
+        numbers, batch = self._under_way
+        return dict.fromkeys(numbers, batch.steps)
 
     @property
     def taking(self) -> bool:
@@ -307,6 +314,7 @@ class Engine:
         self._watch_level()
         started = time.monotonic()
         batch = Batch()
+        self._under_way = [partition.number for partition, _ in taken], batch
         for partition, pending in taken:
             await self._build(partition, pending, batch)
         built = time.monotonic()

@@ -16,7 +16,8 @@ class Liveness:
     """Watches an engine's cuts, each by itself: one that is stuck is seen among others that move.
 
     A store that is away is no stall, the worker waits and says so in its readiness; nor is a partition that waits for
-    an answer. One that the group gave us and that we do not have in hand is one.
+    an answer, nor one whose flush is being made: that may take long where the machine has much else to do. One that the
+    group gave us and that we do not have in hand is one.
     """
 
     def __init__(self, engine: Engine, stall_seconds: float, given: Callable[[], Collection[int]]) -> None:
@@ -24,7 +25,7 @@ class Liveness:
         self._engine = engine
         self._longest = stall_seconds
         self._given = given
-        self._moved: dict[int, tuple[int, float]] = {}
+        self._moved: dict[int, tuple[tuple[int, int], float]] = {}
         self._complete_at = time.monotonic()
 
     @property
@@ -36,11 +37,13 @@ class Liveness:
         """Why the worker should be ended, None while it lives."""
         now = time.monotonic()
         lag, paused = self._engine.lag(), self._engine.paused
-        moved: dict[int, tuple[int, float]] = {}
+        steps = self._engine.steps
+        moved: dict[int, tuple[tuple[int, int], float]] = {}
         for number, cut in self._engine.cuts.items():
+            place = cut, steps.get(number, 0)
             seen = self._moved.get(number)
             excused = PATIENCE.failures or not lag.get(number) or number in paused
-            moved[number] = seen if seen is not None and seen[0] == cut and not excused else (cut, now)
+            moved[number] = seen if seen is not None and seen[0] == place and not excused else (place, now)
         self._moved = moved
         absent = sorted(set(self._given()) - moved.keys())
         if not absent or self._engine.taking or PATIENCE.failures:

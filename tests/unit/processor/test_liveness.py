@@ -21,7 +21,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def engine(cuts: dict[int, int], lag: int = 5, **changes: Any) -> Any:
     """An engine as far as its liveness goes."""
-    known = {"cuts": cuts, "lag": lambda: dict.fromkeys(cuts, lag), "paused": {}, "taking": False, "generation": 1}
+    known = {
+        "cuts": cuts,
+        "lag": lambda: dict.fromkeys(cuts, lag),
+        "paused": {},
+        "taking": False,
+        "generation": 1,
+        "steps": {},
+    }
     return SimpleNamespace(**{**known, **changes})
 
 
@@ -42,6 +49,21 @@ def test_one_partition_that_stands_among_others_that_move_is_seen(clock: Any) ->
     fault = alive.fault()
     assert fault is not None
     assert "partition 0 for 61 s" in fault
+
+
+def test_a_flush_in_the_making_is_no_stall_while_it_is_worked_at(clock: Any) -> None:
+    steps = {0: 3}
+    alive = Liveness(engine({0: 10}, steps=steps), LONGEST, lambda: {0})
+    assert alive.fault() is None
+    clock.now += LONGEST - 1
+    steps[0] = 4
+    assert alive.fault() is None
+    clock.now += LONGEST - 1
+    assert alive.fault() is None
+    clock.now += 2
+    fault = alive.fault()
+    assert fault is not None
+    assert "partition 0" in fault
 
 
 @pytest.mark.parametrize("excused", [{"lag": 0}, {"paused": {0: "waits"}}])

@@ -1,6 +1,5 @@
 """The orders of a flush, shown to those who watch SLAs and foresee breaches."""
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,6 @@ async def look_at_slas(partition: "Partition", pending: "Pending", batch: "Batch
                 batch.unwatched += 1
             if number % YIELD_EVERY == 0:
                 batch.told += [(told, partition.number) for told in watch.take()]
-                await asyncio.sleep(0)
+                await batch.breathe()
     if watch is not None:
         batch.told += [(told, partition.number) for told in watch.take()]

@@ -1,5 +1,6 @@
 """A partition in the hands of this worker: its state, and what has arrived since the last flush."""
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -188,8 +189,15 @@ class Batch:
     told: list[tuple[Told, int]] = field(default_factory=list)
     heard: Counter[tuple[str, str]] = field(default_factory=Counter)
     unwatched: int = 0
+    steps: int = 0
+    """Moments at which the building of it let others go on: while they come, it is being worked at."""
     repeats: int = 0
     records: int = 0
+
+    async def breathe(self) -> None:
+        """Let heartbeats and requests go on."""
+        self.steps += 1
+        await asyncio.sleep(0)
 
     def mark(self) -> Mark:
         """Where the rows of all tables that one subject may add to end now."""

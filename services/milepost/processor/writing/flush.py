@@ -1,6 +1,5 @@
 """Building a flush: fold every touched order anew, and move the difference into the KPI cells."""
 
-import asyncio
 from collections.abc import Iterator
 from functools import partial
 
@@ -58,7 +57,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
             batch.back_to(mark, error)
             differences += one_by_one(events, batch, partial(_apply_to_order, partition, subject))
         if number % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+            await batch.breathe()
     for trial in pending.trials:
         batch.accept(trial)
 
@@ -72,7 +71,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
         if partition.watcher is not None:
             partition.watcher(difference)
         if number % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+            await batch.breathe()
     await look_at_slas(partition, pending, batch)
     reached = pending.next_offset
     batch.kpis += partition.cells.take_changed(partition.number, reached)
