@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from milepost.policies.faults import Fault, Path
-from milepost.policies.schema import policies_schema
+from milepost.policies.schema import IDENTIFIER, policies_schema
 from milepost.policies.source import Source
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern")
@@ -65,9 +65,10 @@ def _in_words(error: ValidationError, path: Path, source: Source) -> Iterator[tu
 
 
 def _quotes(error: ValidationError, source: Source) -> str:
-    wants_text = error.validator == "type" and error.validator_value == "string"
     spelled = source.spelled.get(tuple(error.absolute_path))
-    return f', which is no text to YAML; write "{spelled}"' if wants_text and spelled else ""
+    # Of ids anything may be meant; a duration that is no text lacks its unit.
+    wants_id = isinstance(error.schema, dict) and error.schema.get("title") == IDENTIFIER["title"]
+    return f', which is no text to YAML; write "{spelled}"' if wants_id and spelled else ""
 
 
 def _name(path: Path) -> str:
