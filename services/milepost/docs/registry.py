@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, dashboard, events, kpis, metrics, openapi, schemas, settings
+from milepost.docs import asyncapi, dashboard, events, kpis, metrics, openapi, policies, schemas, settings
 from milepost.settings import EDGE_SERVICES, Service
 
 Render = Callable[[], str]
@@ -17,6 +17,7 @@ GENERATED: dict[str, Render] = {
     "docs/kpis.md": kpis.render,
     "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,
+    "deploy/sla/policies.schema.json": policies.render,
     **{
         f"docs/openapi/{service.value}.json": partial(openapi.render, service)
         for service in (*EDGE_SERVICES, Service.INSIGHTS)

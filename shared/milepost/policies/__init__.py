@@ -1,0 +1,1 @@
+"""The file of SLA policies: its format, what is wrong in one, and the policies it stands for."""
