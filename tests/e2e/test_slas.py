@@ -125,7 +125,7 @@ def test_policies_take_effect_while_it_runs(spine: Spine, tmp_path: Path) -> Non
     file = tmp_path / "policies.yml"
     file.write_text(POLICIES)
     place(spine, tmp_path, ["ruled"], 600)
-    spine.command("sla", "apply", str(file))
+    spine.command("sla", "apply", str(file), "--comment", "a tighter limit")
     spine.wait(lambda: "ruled" in lives(spine, "ruled"), "the new limit is broken")
     assert lives(spine, "ruled") == {"ruled": [("prepare", "breached", "late")]}
     shown = json.loads(spine.command("sla", "ls", "--json"))
