@@ -61,12 +61,14 @@ async def _run(plan: Plan, folder: Path, path: Path) -> bool:
         skipped = report.skipped_kinds(stage.disk.absent, FAULTS)
         campaign = Campaign(plan, stage, _say)
         await campaign.run()
-        verdict = await asyncio.to_thread(judge, stage.settings, [*campaign.blocks.values(), campaign.trickle])
+        blocks = [*campaign.blocks.values(), campaign.trickle]
+        verdict = await asyncio.to_thread(judge, stage.settings, blocks, campaign.promises)
     found = report.lines(campaign, verdict, skipped)
     report.write(path, campaign, verdict, found, time.monotonic() - began)
     print(f"\n{report.table(found)}\n")
     acknowledged = sum(len(block.acknowledged) for block in (*campaign.blocks.values(), campaign.trickle))
     _say(f"{acknowledged:,} events acknowledged, {verdict.copies:,} more copies of them on the topic")
+    _say(f"{len(campaign.promises.fates)} promises fell due meanwhile")
     for fault in verdict.faults[:20]:
         _say(f"WRONG: {fault}")
     late, wavered = (sum(line[name] for line in found) for name in ("late", "wavered"))

@@ -11,6 +11,7 @@ import msgspec
 
 from chaos.blocks import Block, Row
 from chaos.faults import BROKER_UNREACHABLE, FAULTS, MINUTE_SECONDS, Fault
+from chaos.promises import Promises
 from chaos.stage import EDGES, WORKERS, Stage
 from milepost.reading.kpis import answer
 from milepost.reading.question import ask
@@ -78,6 +79,7 @@ class Campaign:
         self.blocks: dict[int, Block] = {}
         self.trickle = Block("trickle", max(50, plan.faults * TRICKLE_ORDERS_A_ROUND), f"{plan.seed}-trickle")
         self.waits: dict[str, int] = {}
+        self.promises = Promises(self._waiting)
         self._stage = stage
         self._say = say
         self._draws = random.Random(f"{plan.seed}/strikes")
@@ -87,17 +89,33 @@ class Campaign:
         chosen = self.plan.chosen(lambda fault: self._stage.disk.absent if fault.needs_disk else None)
         seconds = ROUND_SECONDS * len(chosen)
         trickle = asyncio.create_task(self.trickle.send(self._stage.edges, seconds, self._waiting))
+        promised: list[asyncio.Task[None]] = []
         with reader(self._stage.settings) as store:
             for number, (fault, hold) in enumerate(chosen, 1):
+                edge = self._stage.edges[number % len(self._stage.edges)]
+                promised.append(asyncio.create_task(self.promises.make(edge, number)))
                 await self._round(store, number, fault, hold)
             if trickle.done():
                 trickle.result()
             self._say("the trickle comes to its end")
             await trickle
+            await asyncio.gather(*promised)
             began = max(time.monotonic(), self.trickle.last_acknowledged)
             found = await self._until_right(store, self.trickle, began)
             if found.wrong:
                 self._say(f"  the trickle is NOT right: {found.wrong[:3]}")
+            await self._until_told(store)
+
+    async def _until_told(self, store: Store) -> None:
+        """Wait until all that is to be said of the promises is said, as long as may be."""
+        deadline = time.monotonic() + self.plan.limit_seconds
+        while time.monotonic() < deadline:
+            try:
+                if not await asyncio.to_thread(self.promises.faults, self._stage.settings, store):
+                    return
+            except StoreError as error:
+                self._say(f"    the store cannot be asked: {error}")
+            await asyncio.sleep(4 * LOOK_SECONDS)
 
     async def _round(self, store: Store, number: int, fault: Fault, hold: float) -> None:
         block = self.blocks[number] = Block(f"r{number:03d}", BLOCK_ORDERS, f"{self.plan.seed}-{number}")

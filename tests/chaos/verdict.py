@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from chaos.blocks import Block, Identity, Row, identity
 from chaos.campaign import asked
+from chaos.promises import HUB, Promises
 from milepost.bus.partitions import partition_of
 from milepost.contracts.topics import LIFECYCLE
 from milepost.embedded.process import environment
@@ -37,8 +38,8 @@ class Verdict:
         return not (self.faults or self.lost.total() or self.double.total())
 
 
-def judge(settings: Settings, blocks: Iterable[Block]) -> Verdict:
-    """Hold the store to the truth of ``blocks``, which is everything that was sent."""
+def judge(settings: Settings, blocks: Iterable[Block], promises: Promises) -> Verdict:
+    """Hold the store to the truth of ``blocks`` and ``promises``, which is everything that was sent."""
     blocks = list(blocks)
     found = Verdict()
     first, records = _topic(settings)
@@ -47,6 +48,7 @@ def judge(settings: Settings, blocks: Iterable[Block]) -> Verdict:
         _numbers(store, blocks, found)
         _log(store, blocks, first, found)
         _rest(store, found)
+        found.faults += promises.faults(settings, store)
     _reconciled(settings, found)
     return found
 
@@ -67,7 +69,7 @@ def _reconciled(settings: Settings, found: Verdict) -> None:
 
 
 def _numbers(store: Store, blocks: list[Block], found: Verdict) -> None:
-    rows = asked(store)
+    rows = [row for row in asked(store) if row["dimensions"]["hub_id"] != HUB]
     found.faults += differences(rows, [row for block in blocks for row in block.truth])
     counted = {_place(row): row["denominator"] for row in rows if row["denominator"] is not None}
     for block in blocks:

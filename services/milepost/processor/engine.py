@@ -12,6 +12,7 @@ from milepost.processor.arrival.intake import Record, failed, take
 from milepost.processor.arrival.pauses import Feed, NoFeed, Pauses
 from milepost.processor.patience import PATIENCE, patiently
 from milepost.processor.report import Report
+from milepost.processor.sla.clock import BrokerClock
 from milepost.processor.sla.desk import SlaDesk
 from milepost.processor.state.loading import Loader
 from milepost.processor.state.partition import Batch, Partition, Pending, next_reading
@@ -86,6 +87,7 @@ class Engine:
         """Partitions of a flush that the store refused, and the offset each must get past by itself."""
         self.slas = SlaDesk(store, sink.tell, report, policies)
         self.upkeep = Upkeep(settings, store, sink.insert, report)
+        self._clock = BrokerClock()
         self._under_way: tuple[list[int], Batch] = [], Batch()
         self._flushing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
@@ -210,6 +212,7 @@ class Engine:
             if len(pending.rejected) > rejected:
                 self._pauses.count(partition, pending.rejected[rejected:])
             partition.arrived = max(partition.arrived, pending.appended)
+            self._clock.hear(partition.arrived)
             self._watch_level()
             await asyncio.sleep(0)
 
@@ -258,7 +261,7 @@ class Engine:
         """The moment, in microseconds, up to which all that was appended to ``partition`` is in hand."""
         end = self._end_offset(partition.number)
         if partition.pause is None and end is not None and partition.position >= end and self._feed.is_current():
-            return time.time_ns() // 1000 - SETTLE_US
+            return self._clock.now() - SETTLE_US
         return partition.arrived
 
     async def watch_slas(self) -> None:

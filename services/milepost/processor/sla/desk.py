@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
 from milepost.processor.report import Report
-from milepost.processor.sla.warming import raised_of, warm
+from milepost.processor.sla.warming import warm
 from milepost.processor.sla.watch import Told, Watch
 from milepost.processor.state.partition import Partition
 from milepost.store.client import Store
@@ -60,9 +60,6 @@ class SlaDesk:
 
     async def turn(self, in_hand: Callable[[], Mapping[int, Partition]], reached: Reached) -> None:
         """Let time pass for all partitions, and tell what it brings."""
-        for partition in list(in_hand().values()):
-            if partition.watch is not None and partition.watch.warm and partition.watch.unsure:
-                await self._make_sure(partition, partition.watch)
         told = []
         for partition in in_hand().values():
             if partition.watch is not None:
@@ -72,16 +69,6 @@ class SlaDesk:
         if told:
             await self._tell(told)
             self._report.told([one for one, _ in told])
-
-    async def _make_sure(self, partition: Partition, watch: Watch) -> None:
-        """Learn what was raised of orders that events came for long after; what is not stored yet waits a moment."""
-        asked = {order_id: one for order_id, one in watch.unsure.items() if one.offset < partition.cut}
-        if not asked:
-            return
-        raised = await raised_of(self._store, list(asked))
-        for order_id, one in asked.items():
-            if watch.unsure.get(order_id) is one:
-                watch.found(order_id, one.order, raised.get(order_id, []), one.appended)
 
     def _follow_policies(self, partitions: Mapping[int, Partition]) -> None:
         policies = self._policies()

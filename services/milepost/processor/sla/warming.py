@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from milepost.domain import facts as f
 from milepost.domain.kpis import ABANDONED_AFTER_DAYS
 from milepost.domain.order import Order, fold
-from milepost.domain.sla.life import Raised
 from milepost.domain.sla.words import ENDED, RANKS
 from milepost.processor.patience import patiently
+from milepost.processor.sla.raised import last_appended, raised_of
 from milepost.processor.sla.watch import Watch
 from milepost.processor.state.loading import below
 from milepost.processor.state.partition import Partition
-from milepost.store.client import Row, Store
+from milepost.store.client import Store
 
 IDS_A_PAGE = 200_000
 ORDERS_A_PAGE = 5_000
-KEYS_A_QUERY = 5_000
 _DAY_US = 86_400_000_000
 
 _EVER = """
@@ -38,14 +37,6 @@ _FACTS = """
 SELECT order_id, facts FROM orders_store FINAL
 WHERE order_id IN {orders:Array(String)} AND partition = {partition:UInt16} AND state != 'expired'
 """
-_RAISED = """
-SELECT order_id, rule, base, argMax(due, rank), max(rank), argMax(policy_version, rank) FROM sla_events_store
-WHERE order_id IN {orders:Array(String)} GROUP BY order_id, rule, base
-"""
-_LAST_APPENDED = """
-SELECT subject, max(appended) FROM events_store
-WHERE subject IN {orders:Array(String)} AND partition = {partition:UInt16} GROUP BY subject
-"""
 
 
 async def warm(store: Store, partition: Partition, watch: Watch, now: int) -> AsyncIterator[None]:
@@ -66,7 +57,7 @@ async def warm(store: Store, partition: Partition, watch: Watch, now: int) -> As
     for start in range(0, len(orders), ORDERS_A_PAGE):
         await _take_in(store, partition, watch, orders[start : start + ORDERS_A_PAGE], now)
         yield
-    watch.warm = True
+    watch.is_warm()
 
 
 async def _take_in(store: Store, partition: Partition, watch: Watch, orders: Sequence[str], now: int) -> None:
@@ -75,27 +66,12 @@ async def _take_in(store: Store, partition: Partition, watch: Watch, orders: Seq
     found = {row[0]: fold(f.decode(kept)) for row in rows if (kept := below(partition.cut, row[1]))}
     # When something became known matters only where it is due by now.
     late = [order_id for order_id, order in found.items() if _may_be_due(order, now)]
-    appended: dict[str, int] = dict(await _last_appended(store, partition.number, late)) if late else {}
+    appended = await last_appended(store, partition.number, late)
     for order_id, order in found.items():
-        # What was touched since is noted, and known better than from the store.
-        if order_id not in watch and order_id not in watch.unsure:
+        if not watch.knows(order_id):
             watch.found(order_id, order, raised.get(order_id, []), appended.get(order_id, 0))
 
 
 def _may_be_due(order: Order, now: int) -> bool:
     promises = order.promises
     return promises is None or promises.in_force.deadline <= now or order.last_event_at <= now
-
-
-async def raised_of(store: Store, orders: Sequence[str]) -> dict[str, list[Raised]]:
-    """All that was ever raised of ``orders``, by order."""
-    found: dict[str, list[Raised]] = {}
-    for start in range(0, len(orders), KEYS_A_QUERY):
-        rows = await patiently(store.query, _RAISED, {"orders": list(orders[start : start + KEYS_A_QUERY])})
-        for order_id, *values in rows:
-            found.setdefault(order_id, []).append(Raised(*values))
-    return found
-
-
-async def _last_appended(store: Store, partition: int, orders: Sequence[str]) -> list[Row]:
-    return await patiently(store.query, _LAST_APPENDED, {"orders": list(orders), "partition": partition})

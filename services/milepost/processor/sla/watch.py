@@ -70,14 +70,6 @@ class Watched(Struct, gc=False):
     planned: int = _NEVER
 
 
-class Unsure(NamedTuple):
-    """An order that events came for, while it is not known here what was raised of it before."""
-
-    order: Order
-    appended: int
-    offset: int
-
-
 class Watch:
     """The SLAs of a partition's orders; moments in microseconds."""
 
@@ -90,32 +82,42 @@ class Watch:
         self._ever = Bloom(_EXPECTED_RAISED, 0.01)
         self._heap: list[tuple[int, str]] = []
         self._told: list[Told] = []
-        self.unsure: dict[str, Unsure] = {}
-        self.warm = False
-        """Whether all that is stored is known here."""
+        self._touched: set[str] | None = set()
+        """Orders noted while not all that is stored is known here; None once it is."""
 
     def __len__(self) -> int:
         return len(self._orders)
 
-    def __contains__(self, order_id: str) -> bool:
-        return order_id in self._orders
+    def knows(self, order_id: str) -> bool:
+        """Whether events have told of the order, who tell more than what is stored."""
+        return order_id in self._orders or (self._touched is not None and order_id in self._touched)
+
+    @property
+    def warm(self) -> bool:
+        """Whether all that is stored is known here."""
+        return self._touched is None
+
+    def is_warm(self) -> None:
+        """Note that all that is stored is known here."""
+        self._touched = None
 
     def remember(self, order_ids: list[str]) -> None:
         """Note that something was raised of these orders, some time."""
         self._ever.update(order_ids)
 
-    def note(self, order_id: str, order: Order, appended: int, offset: int, *, first: bool) -> None:
-        """An order as it is after events of which the last was appended at ``appended``, at ``offset``.
+    def note(self, order_id: str, order: Order, appended: int, *, first: bool) -> bool:
+        """An order as it is after events of which the last was appended at ``appended``.
 
-        ``first`` says that nothing was known of it before.
+        ``first`` says that nothing was known of it before. Gives False, and does nothing, where it must be looked up
+        what was raised of it before: then it is to be ``found``.
         """
         if order_id not in self._orders and order_id not in self._raised:
-            if not first and (not self.warm or order_id in self._ever):
-                self.unsure[order_id] = Unsure(order, appended, offset)
-                return
+            if not first and (self._touched is not None or order_id in self._ever):
+                return False
             if self._long_past(order, appended):
-                return
+                return True
         self._look(order_id, order, appended, appended)
+        return True
 
     def forget(self, order_id: str) -> None:
         """Watch the order no more."""
@@ -126,14 +128,16 @@ class Watch:
         """Take in how an order has ended."""
         self._forecast.learn(order)
 
-    def found(self, order_id: str, order: Order, raised: list[Raised], known_at: int) -> None:
-        """An order as it is stored, with all that was ever raised of it; ``known_at`` is when its last event came."""
-        self.unsure.pop(order_id, None)
+    def found(self, order_id: str, order: Order, raised: list[Raised], known_at: int, now: int | None = None) -> None:
+        """An order with all that was ever raised of it, as far as it is by ``now``.
+
+        ``known_at`` is when its last stored event was appended, ``now`` the same of events that came since.
+        """
         if raised:
             self._ever.add(order_id)
             self._raised[order_id] = raised
         if raised or not self._long_past(order, known_at):
-            self._look(order_id, order, known_at, known_at)
+            self._look(order_id, order, known_at, known_at if now is None else now)
 
     def _long_past(self, order: Order, known_at: int) -> bool:
         """Whether nothing of the order could be raised any more when this became known."""
@@ -153,6 +157,8 @@ class Watch:
         return limits
 
     def _look(self, order_id: str, order: Order, known_at: int, now: int) -> None:
+        if self._touched is not None:
+            self._touched.add(order_id)
         before = self._orders.get(order_id)
         place = before.place if before is not None and order.placed is None else _place(order)
         known = {one.span[:2]: one.known_at for one in before.running} if before is not None else {}

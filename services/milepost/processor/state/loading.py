@@ -51,14 +51,14 @@ class Loader:
     """Reads what a flush needs to know and memory does not hold."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
 
     async def orders(self, partition: Partition, subjects: Sequence[str]) -> dict[str, bytes]:
         """Facts of those ``subjects`` that are stored, as of the partition's cut; ``GONE`` for an expired order."""
         found: dict[str, bytes] = {}
         for keys in _portions(subjects):
             rows = await patiently(
-                self._store.query, _ORDERS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
+                self.store.query, _ORDERS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
             )
             for subject, facts, state in rows:
                 if state == EXPIRED:
@@ -74,7 +74,7 @@ class Loader:
         found: dict[str, Account] = {}
         for keys in _portions(subjects):
             rows = await patiently(
-                self._store.query, _ACCOUNTS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
+                self.store.query, _ACCOUNTS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
             )
             for subject, facts in rows:
                 account = found.setdefault(subject, Account())
@@ -102,7 +102,7 @@ class Loader:
           AND minute >= toDateTime({{first:UInt32}}, 'UTC') AND minute < toDateTime({{end:UInt32}}, 'UTC')
         """  # noqa: S608 - no outside value is put into the text
         parameters = {"partition": partition.number, "first": first * 60, "end": end * 60}
-        rows = await patiently(self._store.query, sql, parameters)
+        rows = await patiently(self.store.query, sql, parameters)
         return [_cell(tables.GRAINS[row[0]], row) for row in rows if self._is_ours(partition, row)]
 
     @staticmethod
@@ -124,7 +124,7 @@ class Loader:
           AND toUInt32(intDiv(toUInt32(minute), {length}) * {length}) IN {{starts:Array(UInt32)}}
         """  # noqa: S608 - no outside value is put into the text
         seconds = sorted(start * 60 for start in starts)
-        return self._store.query(
+        return self.store.query(
             sql,
             {
                 "grain": grain,

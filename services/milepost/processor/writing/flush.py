@@ -72,7 +72,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
             partition.watcher(difference)
         if number % YIELD_EVERY == 0:
             await batch.breathe()
-    await look_at_slas(partition, pending, batch)
+    await look_at_slas(partition, pending, loader.store, batch)
     reached = pending.next_offset
     batch.kpis += partition.cells.take_changed(partition.number, reached)
     batch.kpis.append(cut_row(partition, reached))

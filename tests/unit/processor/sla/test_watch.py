@@ -24,7 +24,8 @@ class Watching:
 
     def __init__(self, policies: Policies = POLICIES, *, warm: bool = True) -> None:
         self.watch = Watch(policies, Forecast())
-        self.watch.warm = warm
+        if warm:
+            self.watch.is_warm()
         self.life = Life()
         self._known = False
 
@@ -32,7 +33,7 @@ class Watching:
         """One event at minute ``at``."""
         add(self.life)
         when = moment(at if appended is None else appended)
-        self.watch.note("o1", self.life.order, when, len(self.life.facts), first=not self._known)
+        self.sure = self.watch.note("o1", self.life.order, when, first=not self._known)
         self._known = True
         return self.reached()
 
@@ -158,7 +159,7 @@ def test_what_was_raised_before_is_not_raised_again() -> None:
     one.life.placed(0, 60)
     raised = [Raised("promise", moment(60), moment(60), RANKS[State.BREACHED], 1)]
     one.watch.found("o1", one.life.order, raised, moment(0))
-    one.watch.warm = True
+    one.watch.is_warm()
     assert one.pass_time(100) == []
     assert one.tell(110, lambda life: life.delivered(110)) == [("promise", State.RESOLVED, Cause.MET_LATE, 110)]
 
@@ -169,7 +170,7 @@ def test_of_orders_that_have_left_it_is_asked_first_what_was_raised() -> None:
     one.pass_time(60)
     one.tell(70, lambda life: life.delivered(70))
     assert one.tell(72, lambda life: life.retracted(72, "e2")) == []
-    assert list(one.watch.unsure) == ["o1"]
+    assert not one.sure
     raised = [Raised("promise", moment(60), moment(60), RANKS[State.RESOLVED], 1)]
     one.watch.found("o1", one.life.order, raised, moment(72))
     assert one.reached() == []
@@ -198,11 +199,12 @@ class Handed(Watching):
         if self._known:
             self.watch.found("o1", self.life.order, list(self._raised.values()), moment(now))
         self.watch.remember(["o1"] if self._raised else [])
-        self.watch.warm = True
+        self.watch.is_warm()
 
-    def settle_doubts(self) -> None:
-        for order_id, one in list(self.watch.unsure.items()):
-            self.watch.found(order_id, one.order, list(self._raised.values()), one.appended)
+    def note(self, now: float) -> None:
+        order = self.life.order
+        if not self.watch.note("o1", order, moment(now), first=False):
+            self.watch.found("o1", order, list(self._raised.values()), moment(now))
 
 
 EVENTS: list[Callable[[Life, float], object]] = [
@@ -236,8 +238,7 @@ def test_whatever_happens_each_state_is_told_once_and_in_order(steps: list[tuple
             one.watch.tick(moment(now), lambda _: False)
         else:
             EVENTS[what](one.life, max(0.0, now - late))
-            one.watch.note("o1", one.life.order, moment(now), len(one.life.facts), first=False)
-            one.settle_doubts()
+            one.note(now)
         one.keep()
     for states in one.said.values():
         ranks = [RANKS[state] for state in states]
