@@ -45,7 +45,8 @@ def document() -> Node:
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
         "operations": dict(_operations()),
         "components": {
-            "messages": {kind.name: _message(kind) for kind in EVENT_TYPES.values()} | {"dead-letter": DEAD_LETTER},
+            "messages": {kind.name: _message(kind) for kind in EVENT_TYPES.values()}
+            | {"dead-letter": DEAD_LETTER, "policies": APPLIED_POLICIES},
             "schemas": components(),
         },
     }
@@ -70,13 +71,41 @@ DEAD_LETTER: Node = {
     "payload": {"description": "The bytes of the refused record, whatever they are."},
 }
 
+APPLIED_POLICIES: Node = {
+    "name": "policies",
+    "title": "SLA policies put in force",
+    "summary": "The file as it was applied; the last record counts, one without a value says that no policies hold.",
+    "contentType": "application/json",
+    "payload": {
+        "type": "object",
+        "properties": {
+            "version": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "The version the file got when it was applied.",
+            },
+            "applied_at": {"type": "string", "format": "date-time"},
+            "applied_by": {"type": "string", "description": "Who applied it, user@host."},
+            "digest": {"type": "string", "description": "SHA-256 of the document's UTF-8, in hexadecimal."},
+            "document": {"type": "string", "description": "The YAML file: see deploy/sla/policies.schema.json."},
+        },
+        "required": ["version", "applied_at", "applied_by", "digest", "document"],
+    },
+    "bindings": {
+        "kafka": {
+            "key": {"type": "string", "const": "policies", "description": "The one key."},
+            "bindingVersion": "0.5.0",
+        }
+    },
+}
+
 
 def _channel(topic: Topic) -> Node:
     messages: Node = {
         LIFECYCLE.name: {name: {"$ref": f"#/components/messages/{name}"} for name in EVENT_TYPES},
         DEAD_LETTERS.name: {"dead-letter": {"$ref": "#/components/messages/dead-letter"}},
         SLA.name: {},
-        POLICIES.name: {},
+        POLICIES.name: {"policies": {"$ref": "#/components/messages/policies"}},
     }[topic.name]
     return {
         "address": topic.name,
