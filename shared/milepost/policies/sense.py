@@ -99,7 +99,8 @@ def _matches(policies: Items, source: Source) -> Iterator[Fault]:
     first: dict[tuple[tuple[str, str], ...], Path] = {}
     for path, policy in policies:
         match = policy.get("match")
-        if match is None or not _whole((*path, "match"), match, source):
+        # Two that match every order are told of by their names.
+        if not match or not _whole((*path, "match"), match, source):
             continue
         key = tuple(sorted(match.items()))
         if first.setdefault(key, path) != path:
