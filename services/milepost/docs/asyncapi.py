@@ -50,6 +50,7 @@ def document() -> Node:
                 **{kind.name: _message(kind) for kind in EVENT_TYPES.values()},
                 "dead-letter": DEAD_LETTER,
                 "sla-change": SLA_CHANGE,
+                "policies": APPLIED_POLICIES,
             },
             "schemas": components() | {"SlaChange": sla.event_schema()},
         },
@@ -75,6 +76,34 @@ DEAD_LETTER: Node = {
     "payload": {"description": "The bytes of the refused record, whatever they are."},
 }
 
+APPLIED_POLICIES: Node = {
+    "name": "policies",
+    "title": "SLA policies put in force",
+    "summary": "The file as it was applied; the last record counts, one without a value says that no policies hold.",
+    "contentType": "application/json",
+    "payload": {
+        "type": "object",
+        "properties": {
+            "version": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "The version the file got when it was applied.",
+            },
+            "applied_at": {"type": "string", "format": "date-time"},
+            "applied_by": {"type": "string", "description": "Who applied it, user@host."},
+            "digest": {"type": "string", "description": "SHA-256 of the document's UTF-8, in hexadecimal."},
+            "document": {"type": "string", "description": "The YAML file: see deploy/sla/policies.schema.json."},
+        },
+        "required": ["version", "applied_at", "applied_by", "digest", "document"],
+    },
+    "bindings": {
+        "kafka": {
+            "key": {"type": "string", "const": "policies", "description": "The one key."},
+            "bindingVersion": "0.5.0",
+        }
+    },
+}
+
 
 SLA_CHANGE: Node = {
     "name": "sla-change",
@@ -90,7 +119,7 @@ def _channel(topic: Topic) -> Node:
         LIFECYCLE.name: {name: {"$ref": f"#/components/messages/{name}"} for name in EVENT_TYPES},
         DEAD_LETTERS.name: {"dead-letter": {"$ref": "#/components/messages/dead-letter"}},
         SLA.name: {"sla-change": {"$ref": "#/components/messages/sla-change"}},
-        POLICIES.name: {},
+        POLICIES.name: {"policies": {"$ref": "#/components/messages/policies"}},
     }[topic.name]
     return {
         "address": topic.name,

@@ -12,6 +12,7 @@ from milepost.settings import EDGE_SERVICES, Service, Settings
 
 TOPICS = "topics"
 SCHEMA = "schema"
+POLICIES = "policies"
 _COMMAND = (sys.executable, "-m", "milepost.cli")
 
 
@@ -35,6 +36,8 @@ def full_platform(data: Path, settings: Settings, workers: int, *, with_promethe
         *engines(data, settings),
         _task(TOPICS, ("topics", "apply"), settings, after=(Service.KAFKA.value,)),
         _task(SCHEMA, ("migrate", "apply"), settings, after=(Service.CLICKHOUSE.value,)),
+        # Nothing waits for it: until then, and without, workers go by what is built in.
+        _task(POLICIES, ("sla", "apply", "--if-none"), settings, after=(TOPICS, SCHEMA), optional=True),
         *(_service(service, settings, (TOPICS,), Stop.EDGE) for service in EDGE_SERVICES),
         *(worker(index, settings, after=(TOPICS, SCHEMA)) for index in range(workers)),
         _service(Service.EXPORTER, settings, (SCHEMA,), Stop.READER),
@@ -161,7 +164,9 @@ def _service(service: Service, settings: Settings, after: tuple[str, ...], stage
     )
 
 
-def _task(name: str, arguments: tuple[str, ...], settings: Settings, after: tuple[str, ...]) -> Part:
+def _task(
+    name: str, arguments: tuple[str, ...], settings: Settings, after: tuple[str, ...], *, optional: bool = False
+) -> Part:
     return Part(
         name,
         (*_COMMAND, *arguments),
@@ -170,6 +175,7 @@ def _task(name: str, arguments: tuple[str, ...], settings: Settings, after: tupl
         stop_seconds=STOP_SECONDS[Stop.SOURCE],
         after=after,
         once=True,
+        optional=optional,
         stop_stage=Stop.SOURCE,
     )
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
-from milepost.domain.sla.policy import MATCHED, Limits, Policies, Policy, limits_for
+from milepost.domain.sla.policy import Limits, Policy
 from milepost.policies.faults import Fault, Path
 from milepost.policies.schema import DEFAULT, kpi_named
 from milepost.policies.source import Source
@@ -99,7 +99,8 @@ def _matches(policies: Items, source: Source) -> Iterator[Fault]:
     first: dict[tuple[tuple[str, str], ...], Path] = {}
     for path, policy in policies:
         match = policy.get("match")
-        if match is None or not _whole((*path, "match"), match, source):
+        # Two that match every order are told of by their names.
+        if not match or not _whole((*path, "match"), match, source):
             continue
         key = tuple(sorted(match.items()))
         if first.setdefault(key, path) != path:
@@ -109,33 +110,43 @@ def _matches(policies: Items, source: Source) -> Iterator[Fault]:
 
 def _chances(policies: Items, source: Source) -> Iterator[Fault]:
     """Wherever two policies may hold at once, an order must be at risk below a lower chance than it is eased above."""
-    risks: list[tuple[Path, dict[str, str], float]] = [((), {}, Limits.risk_below)]
-    eases: list[tuple[Path, dict[str, str], float]] = [((), {}, Limits.eased_above)]
-    spoken: list[Policy] = []
-    for path, policy in policies:
-        promise, match = policy.get("promise"), policy.get("match")
-        if not isinstance(promise, dict) or match is None:
+    risks, eases = _setters(policies, "risk_below"), _setters(policies, "eased_above")
+    for risk, ease in product(risks, eases):
+        if risk.value < ease.value or any(ease.match.get(name, value) != value for name, value in risk.match.items()):
             continue
-        risk, ease = promise.get("risk_below"), promise.get("eased_above")
-        spoken.append(Policy("", match, risk_below=risk, eased_above=ease))
-        if risk is not None:
-            risks.append(((*path, "promise", "risk_below"), match, risk))
-        if ease is not None:
-            eases.append(((*path, "promise", "eased_above"), match, ease))
-    together = Policies(0, tuple(spoken))
-    for (risk_at, one, risk), (ease_at, other, ease) in product(risks, eases):
-        if risk < ease or any(other.get(name, value) != value for name, value in one.items()):
-            continue
-        # Where both match and nothing else need to: if there a third takes precedence, it does so everywhere.
-        limits = limits_for.__wrapped__(together, **{name: (one | other).get(name, "") for name in MATCHED})
-        if (limits.risk_below, limits.eased_above) == (risk, ease):
-            earlier, later = sorted((risk_at, ease_at), key=lambda at: source.places[at] if at else (0, 0))
+        # Where both match, and nothing that need not: if here a third takes precedence, it does so everywhere.
+        place = risk.match | ease.match
+        if _of(risks, place) is risk and _of(eases, place) is ease:
+            earlier, later = sorted((risk.path, ease.path), key=lambda at: source.places[at] if at else (0, 0))
             said = f"in line {source.places[earlier][0]}" if earlier else "by default"
             yield source.fault(
                 later,
-                f"at risk below {risk:g} and eased above {ease:g} (the other is set {said}) hold for one order: "
-                "risk_below must be less than eased_above",
+                f"at risk below {risk.value:g} and eased above {ease.value:g} (the other is set {said}) hold for one "
+                "order: risk_below must be less than eased_above",
             )
+
+
+class _Setter(NamedTuple):
+    """A policy that sets a chance; without a path it is what holds where none does."""
+
+    path: Path
+    match: dict[str, str]
+    value: float
+
+
+def _setters(policies: Items, name: str) -> list[_Setter]:
+    """Those that set the chance ``name``, the least specific first."""
+    found = []
+    for path, policy in policies:
+        promise, match = policy.get("promise"), policy.get("match")
+        if isinstance(promise, dict) and name in promise and match is not None:
+            found.append(_Setter((*path, "promise", name), match, promise[name]))
+    found.sort(key=lambda one: Policy("", one.match).specificity)
+    return [_Setter((), {}, getattr(Limits, name)), *found]
+
+
+def _of(setters: list[_Setter], place: dict[str, str]) -> _Setter:
+    return next(one for one in reversed(setters) if one.match.items() <= place.items())
 
 
 def _same_kpi(items: Items, source: Source) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ MOST_CHARACTERS = 256 * 1024
 """A file may be so long: it travels as one record."""
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+_ALIAS = "alias"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -47,7 +48,7 @@ def read(text: str) -> Source:
         source.faults.append(Fault(1, 1, "", f"is longer than {MOST_CHARACTERS} characters"))
         return source
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.reader.ReaderError as error:
         source.faults.append(_unreadable(text, error))
@@ -77,21 +78,30 @@ def _no_yaml(error: yaml.MarkedYAMLError) -> Fault:
     return Fault(line, column, "", f"is no YAML: {said}")
 
 
+class _Loader(yaml.SafeLoader):
+    """Keeps an alias as a node of its own, where it stands."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next node."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            return yaml.ScalarNode(_ALIAS, "", event.start_mark, event.end_mark)
+        return super().compose_node(parent, index)
+
+
 class _Reader:
     def __init__(self, loader: yaml.SafeLoader, source: Source) -> None:
         self._loader = loader
         self._source = source
-        self._seen: set[int] = set()
 
     def into(self, node: yaml.Node) -> None:
         self._source.value = self._value(node, ())
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         self._source.places[path] = _place(node)
-        if id(node) in self._seen:
+        if node.tag == _ALIAS:
             self._fault(path, "is an alias; write it out, so that each line says what it does")
             return None
-        self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
