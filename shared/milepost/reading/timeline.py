@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -14,6 +14,8 @@ from milepost.domain.contributions import stages
 from milepost.domain.facts import AnyFact
 from milepost.domain.order import Order, fold
 from milepost.domain.promise import Promises
+from milepost.reading.moments import exact, moment
+from milepost.reading.sla.lives import SlaLife
 
 Effect = Literal[
     "moved", "after the deadline then in force", "not before delivery", "announced by the carrier", "retracted"
@@ -84,12 +86,6 @@ class Problem(Struct, frozen=True):
     id: str
 
 
-class Sla(Struct, frozen=True):
-    """Where the order stands with its SLA."""
-
-    state: str = "not evaluated yet"
-
-
 class Timeline(Struct, frozen=True):
     """All that is known of one order, as of ``as_of``."""
 
@@ -108,14 +104,9 @@ class Timeline(Struct, frozen=True):
     promises: list[PromiseEntry]
     stages: list[Stage]
     outcome: Outcome
-    sla: Sla
+    sla: list[SlaLife]
     events: list[EventEntry]
     problems: list[Problem]
-
-
-def moment(micros: int) -> datetime | None:
-    """Microseconds as a moment in UTC; 0 is unknown."""
-    return None if micros == 0 else _utc(micros)
 
 
 def timeline(
@@ -127,9 +118,10 @@ def timeline(
     events: Sequence[EventEntry],
     problems: Sequence[Problem],
     currency: str,
+    slas: Sequence[SlaLife] = (),
 ) -> Timeline:
     """The timeline from what the store holds: the order's ``facts`` and state ``row`` (both may be empty), its events
-    in order of time, and the problems about it.
+    in order of time, the problems about it, and the SLAs of it that were at risk or broken.
     """
     order = fold(facts)
     promises = order.promises
@@ -149,7 +141,7 @@ def timeline(
         promises=_promises(order, events),
         stages=_stages(order),
         outcome=_outcome(order, now, currency),
-        sla=Sla(),
+        sla=list(slas),
         events=list(events),
         problems=list(problems),
     )
@@ -170,10 +162,6 @@ def retracted_by(events: Sequence[tuple[str, dict[str, Any]]]) -> set[tuple[str,
     }
 
 
-def _utc(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
-
-
 def _dimensions(order: Order) -> dict[str, str]:
     placed = order.placed
     courier = order.holders[-1][1] if order.holders else ""
@@ -186,7 +174,7 @@ def _stages(order: Order) -> list[Stage]:
     if order.placed is None:
         return []
     return [
-        Stage(name, _utc(start), _utc(end), (end - start) / MINUTE)
+        Stage(name, exact(start), exact(end), (end - start) / MINUTE)
         for name, start, end, _ in stages(order, order.placed.time)
     ]
 
@@ -197,9 +185,9 @@ def _promises(order: Order, events: Sequence[EventEntry]) -> list[PromiseEntry]:
         return []
     first = promises.original
     entries = [
-        PromiseEntry(_utc(placed.time), moment(first.opens), _utc(first.deadline), "", None, "made with the order")
+        PromiseEntry(exact(placed.time), moment(first.opens), exact(first.deadline), "", None, "made with the order")
     ]
-    deadline = _utc(first.deadline)
+    deadline = exact(first.deadline)
     for event in events:
         if event.type != PROMISE_CHANGED.name or event.testmode:
             continue
