@@ -11,6 +11,7 @@ COMMANDS = (
     "simulate",
     "kpi",
     "order",
+    "sla",
     "reconcile",
     "rebuild",
     "dead_letters",

@@ -22,7 +22,7 @@ def acknowledge(store: Store, order_id: str, by: str, note: str = "", rule: str 
     the same state takes the place of the earlier.
 
     Raises:
-        QuestionError: no such rule, no name, or a note too long.
+        QuestionError: no such rule, no name, or a note that is too long or no line of text.
         StoreError: ClickHouse cannot be asked.
     """
     if rule is not None and rule not in RULES:
@@ -30,6 +30,9 @@ def acknowledge(store: Store, order_id: str, by: str, note: str = "", rule: str 
     by, note = by.strip(), note.strip()
     if not by:
         raise QuestionError("by", "say who takes note")
+    for field, text in (("by", by), ("note", note)):
+        if not text.isprintable():
+            raise QuestionError(field, "must be one line of printable characters")
     if len(note) > MOST_CHARACTERS:
         raise QuestionError("note", f"may have {MOST_CHARACTERS} characters")
     meant = [life for life in read_lives(store, order_id) if life.open and rule in (None, life.rule)]

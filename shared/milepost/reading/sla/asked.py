@@ -19,7 +19,7 @@ DIMENSIONS = ("hub_id", "zone_id", "service_level", "merchant_id", "courier_id")
 
 LAST = ("state", "cause", "due", "at", "detected", "chance", *DIMENSIONS, "policy_version", "detail")
 _RANKS = ", ".join(str(RANKS[state]) for state in OPEN_STATES)
-# First which are open, by keys alone and a hash of them (of strings it would take three times as long), then their rows.
+# First which are open, by a hash of their keys (by the keys themselves it takes three times as long), then their rows.
 # The scale only orders: the lowest chance, in millionths, or the earliest moment, in microseconds.
 _OPEN = f"""
 SELECT open.*, ack.acknowledged_at AS acked, ack.acknowledged_by AS acked_by, ack.note AS note, acked > 0 AS known,

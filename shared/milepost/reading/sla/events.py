@@ -20,11 +20,7 @@ _SINCE = f"""
 SELECT {", ".join(_COLUMNS)} FROM sla_events_store PREWHERE detected >= {{since:Int64}}
 ORDER BY detected, order_id, rule, base, rank LIMIT 1 BY order_id, rule, base, rank LIMIT {{most:UInt32}}
 """
-_IDS = "SELECT DISTINCT id FROM sla_events_store PREWHERE detected >= {since:Int64}"
-_BY_ID = f"""
-SELECT {", ".join(_COLUMNS)} FROM sla_events_store PREWHERE detected >= {{since:Int64}} AND id IN {{ids:Array(String)}}
-ORDER BY detected, order_id, rule, base, rank LIMIT 1 BY order_id, rule, base, rank
-"""
+_IDS = "SELECT id, min(detected) FROM sla_events_store PREWHERE detected >= {since:Int64} GROUP BY id"
 
 
 class SlaEvent(Struct, frozen=True):
@@ -55,14 +51,9 @@ def events_since(store: Store, since: int, most: int) -> Sequence[SlaEvent]:
     return [_event(row) for row in store.query(_SINCE, {"since": since, "most": most})]
 
 
-def ids_since(store: Store, since: int) -> set[str]:
-    """The ids of all states detected at ``since`` or later. Raises ``StoreError``."""
-    return {row[0] for row in store.query(_IDS, {"since": since})}
-
-
-def events_named(store: Store, since: int, ids: Sequence[str]) -> Sequence[SlaEvent]:
-    """The states with these ``ids`` among those detected at ``since`` or later. Raises ``StoreError``."""
-    return [_event(row) for row in store.query(_BY_ID, {"since": since, "ids": list(ids)})]
+def ids_since(store: Store, since: int) -> dict[str, int]:
+    """The ids of all states detected at ``since`` or later, and when that was. Raises ``StoreError``."""
+    return {name: int(detected) for name, detected in store.query(_IDS, {"since": since})}
 
 
 def _event(row: tuple[Any, ...]) -> SlaEvent:
@@ -70,5 +61,5 @@ def _event(row: tuple[Any, ...]) -> SlaEvent:
     detail, due = detail_of(told["detail"]), exact(int(told["due"]))
     chance = float(told["chance"]) if told["chance"] >= 0 else detail.get("chance")
     moments = {name: exact(int(told[name])) for name in ("base", "at", "detected")}
-    said = words.said(told["rule"], told["state"], told["cause"], due, chance, detail)
+    said = words.said(told["rule"], told["state"], told["cause"], due, chance, detail, words.beside(due))
     return SlaEvent(**{**told, **moments, "due": due, "chance": chance, "detail": detail, "said": said})

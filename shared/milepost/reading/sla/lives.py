@@ -122,7 +122,7 @@ def step_of(row: Row) -> SlaStep:
         chance=chance,
         policy_version=int(row["policy_version"]),
         detail=detail,
-        said=words.said(row["rule"], row["state"], row["cause"], due, chance, detail),
+        said=words.said(row["rule"], row["state"], row["cause"], due, chance, detail, words.beside(due)),
     )
 
 

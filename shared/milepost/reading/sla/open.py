@@ -107,7 +107,7 @@ def _item(row: Mapping[str, Any], now: datetime) -> SlaItem:
         chance=chance,
         **{name: row[name] for name in DIMENSIONS},
         policy_version=int(row["policy_version"]),
-        said=words.said(row["rule"], row["state"], row["cause"], due, chance, detail),
+        said=words.said(row["rule"], row["state"], row["cause"], due, chance, detail, words.beside(due)),
         acknowledged=ack,
     )
 

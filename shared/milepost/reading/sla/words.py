@@ -40,9 +40,24 @@ _TAKEN_BACK = {
 _SLOW_SECONDS = 1.0
 
 
+def name(state: str) -> str:
+    """A state as people say it."""
+    return NAMES.get(State(state), state)
+
+
 def utc(moment: datetime) -> str:
     """A moment to the minute, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def beside(day: datetime) -> Clock:
+    """Writes moments in UTC with their date only where that is not the one of ``day``."""
+
+    def written(moment: datetime) -> str:
+        there = moment.astimezone(UTC)
+        return f"{there:%H:%M} UTC" if there.date() == day.astimezone(UTC).date() else utc(moment)
+
+    return written
 
 
 def span(seconds: float) -> str:
@@ -97,7 +112,23 @@ def said(
         return _breach(rule, cause, due, detail, clock)
     if state in (State.RESOLVED, State.WITHDRAWN):
         return _end(rule, state, cause, due, detail, clock)
-    return NAMES.get(State(state), state)
+    return name(state)
+
+
+def standing(state: str, due: datetime, now: datetime) -> str:
+    """How an open SLA stands at ``now``."""
+    seconds = (now - due).total_seconds()
+    if state == State.BREACHED:
+        return f"still open, {span(seconds)} over"
+    return (
+        f"still open, due in {span(seconds)}" if seconds < 0 else f"still open, {span(seconds)} past, not decided yet"
+    )
+
+
+def found_later(at: datetime, detected: datetime) -> str:
+    """How long after its moment a state was found, where that matters."""
+    seconds = (detected - at).total_seconds()
+    return f" (found {span(seconds)} later)" if seconds >= _SLOW_SECONDS else ""
 
 
 def _risk(due: datetime, chance: float | None, detail: Mapping[str, Any], clock: Clock) -> list[str]:
@@ -133,7 +164,7 @@ def _end(rule: str, state: str, cause: str, due: datetime, detail: Mapping[str, 
     how = cause or detail.get("how", "")
     ends = _TAKEN_BACK | {Cause.RETRACTED: _ENDS[Cause.RETRACTED]} if state == State.WITHDRAWN else _ENDS
     known = next((word for word in Cause if word == how), Cause.NONE)
-    said = ends.get(known) or _ENDS.get(known) or NAMES[State(state)]
+    said = ends.get(known) or _ENDS.get(known) or name(state)
     if rule == PROMISE and known == Cause.MET_LATE:
         said = "it was delivered late"
     moment = detail.get("moment")
