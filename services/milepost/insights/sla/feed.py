@@ -51,13 +51,14 @@ class Listener:
         self.ended = False
         self._backlog: deque[bytes] = deque()
         self._held: list[tuple[str, bytes]] | None = [] if deaf else None
+        self._known: frozenset[str] = frozenset()
         self._told = asyncio.Event()
 
     def tell(self, message: bytes, name: str = "") -> None:
         """Put a message in the queue, or, while what came before it is being read, aside."""
         if self._held is not None:
             self._held.append((name, message))
-        else:
+        elif name not in self._known:
             self._backlog.append(message)
         if len(self._backlog) + len(self._held or ()) > MOST_WAITING + MOST_RESUMED:
             self.end()
@@ -65,10 +66,11 @@ class Listener:
 
     def open_ears(self, before: Sequence[SlaEvent]) -> None:
         """Put ``before`` in front of all that was held back, without telling any of it twice."""
-        names = {event.id for event in before}
+        # The poller may come across some of them only later.
+        self._known = frozenset(event.id for event in before)
         held, self._held = self._held or [], None
         self._backlog.extend(_message(event) for event in before if self.wanted(event))
-        self._backlog.extend(message for name, message in held if name not in names)
+        self._backlog.extend(message for name, message in held if name not in self._known)
         self._told.set()
 
     def end(self) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from milepost.access.keys import Right
@@ -73,10 +72,11 @@ def sla_router(store: Store, gate: Gate, feed: Feed) -> APIRouter:
     @router.get(
         "/sla/events",
         summary="What happens to SLAs, as server-sent events",
-        description="Every state that an SLA reaches, about half a second after it was stored: `event: sla`. `trouble` and `mended` say that the store cannot be read, and can "
-        "again; `gap` that more was missed than is told again. A client that comes back with `Last-Event-ID` misses "
-        "nothing of the last 24 hours; it may be told some again, with the same `id` in the data.",
-        response_class=EventSourceResponse,
+        description="Every state that an SLA reaches, about half a second after it was stored: `event: sla`. "
+        "`trouble` and `mended` say that the store cannot be read, and can again; `gap` that more was missed than is "
+        "told again. A client that comes back with `Last-Event-ID` misses nothing of the last 24 hours; it may be told "
+        "some again, with the same `id` in the data.",
+        response_class=Response,
         responses=SLA_EVENTS,
     )
     async def events(
