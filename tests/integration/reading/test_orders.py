@@ -141,7 +141,7 @@ def test_a_timeline_tells_all_there_is(installation: Settings, told: str) -> Non
     assert (found.outcome.kept, found.outcome.kept_original, found.outcome.in_full) == (True, False, True)
     assert (found.outcome.attempts, found.outcome.minutes_to_delivery) == (1, 85.0)
     assert [(problem.reason, problem.id) for problem in found.problems] == [("conflict", "d")]
-    assert found.sla.state == "not evaluated yet"
+    assert found.sla == []
 
 
 def test_a_promise_with_time_left_is_neither_kept_nor_broken(installation: Settings) -> None:

@@ -26,7 +26,8 @@ _COLUMNS = ("order_id", "rule", "base", *LAST, "acked", "acked_by", "note", "kno
 class SlaItem(Struct, frozen=True):
     """An open SLA. ``overdue_minutes`` since its moment (``due``), negative before; ``since`` when it came here.
 
-    ``chance`` is how likely a promise at risk was to be kept, when that was said; ``said`` is the state in words.
+    ``chance`` is how likely a promise at risk was to be kept, when that was said; ``detail`` is what the state
+    was decided from (moments and durations in microseconds), ``said`` the same in words.
     """
 
     order_id: str
@@ -45,6 +46,7 @@ class SlaItem(Struct, frozen=True):
     merchant_id: str
     courier_id: str
     policy_version: int
+    detail: dict[str, Any]
     said: str
     acknowledged: Ack | None
 
@@ -107,6 +109,7 @@ def _item(row: Mapping[str, Any], now: datetime) -> SlaItem:
         chance=chance,
         **{name: row[name] for name in DIMENSIONS},
         policy_version=int(row["policy_version"]),
+        detail=detail,
         said=words.said(row["rule"], row["state"], row["cause"], due, chance, detail, words.beside(due)),
         acknowledged=ack,
     )

@@ -79,17 +79,18 @@ def share(chance: float) -> str:
 
 
 def promised(
-    rule: str, base: datetime, due: datetime, limit: int | None, policy_version: int, clock: Clock = utc
+    rule: str, base: datetime, due: datetime, limit: int | None, policy_version: int, clock: Clock | None = None
 ) -> str:
     """Which rule, with its limit (microseconds, where known), and by which version of the policies."""
     seconds = (due - base).total_seconds() if limit is None else limit / 1e6
+    begun, ends = (clock or utc)(base), (clock or beside(base))(due)
     if rule == PROMISE:
         grace = (due - base).total_seconds()
-        said = f"delivered by {clock(base)}" + (f", with {span(grace)} of grace" if grace > 0 else "")
+        said = f"delivered by {begun}" + (f", with {span(grace)} of grace" if grace > 0 else "")
     elif rule == SILENCE:
-        said = f"heard of every {span(seconds)} while it is out: after {clock(base)}, by {clock(due)}"
+        said = f"heard of every {span(seconds)} while it is out: after {begun}, by {ends}"
     else:
-        said = f"the stage {rule!r} done within {span(seconds)}: begun {clock(base)}, due {clock(due)}"
+        said = f"the stage “{rule}” done within {span(seconds)}: begun {begun}, due {ends}"
     by = f"policies version {policy_version}" if policy_version else "the built-in policies"
     return f"{said} ({by})"
 
