@@ -185,7 +185,7 @@ def _figures(look: looks.Overview) -> dict[str, Any]:
     return {
         "now_tiles": figures.now_tiles(look.rows),
         "risk": figures.risk_tile(look.slas),
-        "at_risk_by_hub": {hub.hub_id: hub.at_risk for hub in look.slas},
+        "at_risk_by_hub": {hub.hub_id: hub.at_risk for hub in look.slas if hub.at_risk},
         "tiles": [
             *(figures.ratio_tile(look.rows[name]) for name in figures.RATIOS),
             figures.duration_tile(look.rows["delivery_time"]),

@@ -28,6 +28,7 @@ MOST_RESUMED = 10_000
 RESUMED_AFTER = timedelta(hours=24)
 """What is longer ago is not told again; ``GET /v1/sla`` says how things stand."""
 _LONGEST_REST = 5.0
+_BEGIN_SECONDS = 5.0
 
 Wanted = Callable[[SlaEvent], bool]
 
@@ -102,6 +103,8 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._fault: str | None = None
         self._closed = False
+        self._begun = asyncio.Event()
+        """The poller has looked once, or tried to."""
 
     @property
     def listeners(self) -> int:
@@ -122,15 +125,20 @@ class Feed:
         listener = Listener(wanted, deaf=place is not None)
         self._listeners.add(listener)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            self._begun.clear()
+            self._task = asyncio.create_task(self._run(time.time_ns() // 1000))
         elif self._fault:
             listener.tell(_trouble(self._fault))
-        if place is not None:
-            try:
+        try:
+            if place is not None:
                 await self._resume(listener, *place)
-            except BaseException:
-                self.leave(listener)
-                raise
+            # Whoever is let in is told what is stored from then on.
+            await asyncio.wait_for(self._begun.wait(), _BEGIN_SECONDS)
+        except TimeoutError:
+            listener.tell(_trouble("the store has not answered yet"))
+        except BaseException:
+            self.leave(listener)
+            raise
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -169,8 +177,10 @@ class Feed:
         else:
             listener.open_ears([event for event in missed if event.id != name])
 
-    async def _run(self) -> None:
-        """Look at the store as long as anybody listens; where it is away, say so once and go on."""
+    async def _run(self, began: int) -> None:
+        """Look at the store as long as anybody listens, for what is detected from ``began`` (microseconds) on or
+        stored later; where it is away, say so once and go on.
+        """
         news: News | None = None
         left = time.monotonic()
         rest = self._poll_seconds
@@ -178,7 +188,7 @@ class Feed:
             try:
                 if news is None:
                     beginning = News(self._store)
-                    await asyncio.to_thread(beginning.begin)
+                    await asyncio.to_thread(beginning.begin, began)
                     news = beginning
                 fresh = await asyncio.to_thread(news.look)
             except StoreError as error:
@@ -188,6 +198,7 @@ class Feed:
                 self._mended()
                 rest = self._poll_seconds
                 self._tell(fresh)
+            self._begun.set()
             if self._listeners:
                 left = time.monotonic()
             elif time.monotonic() - left >= LINGER_SECONDS:

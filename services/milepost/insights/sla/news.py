@@ -26,11 +26,11 @@ class News:
         self._latest = 0
         self._long_at = 0.0
 
-    def begin(self) -> None:
-        """Take everything that is there for known. Raises ``StoreError``."""
-        now = time.time_ns() // 1000
-        self._seen = ids_since(self._store, now - LONG_SECONDS * _MICROS)
-        self._latest = max(self._seen.values(), default=now - OVERLAP_SECONDS * _MICROS)
+    def begin(self, moment: int) -> None:
+        """Take what is there and was detected before ``moment`` (microseconds) for known. Raises ``StoreError``."""
+        there = ids_since(self._store, moment - LONG_SECONDS * _MICROS)
+        self._seen = {name: detected for name, detected in there.items() if detected < moment}
+        self._latest = max(self._seen.values(), default=moment - OVERLAP_SECONDS * _MICROS)
         self._long_at = time.monotonic()
 
     def look(self) -> Sequence[SlaEvent]:
