@@ -154,6 +154,7 @@ SOURCE_EVENTS = Metric(
 INSIGHTS_REQUESTS = Metric(
     "milepost_insights_requests_total", "Requests the read API answered, by route and status code.", ("route", "status")
 )
+INSIGHTS_LISTENERS = Metric("milepost_insights_listeners", "Clients that the read API streams SLA events to.")
 INSIGHTS_SECONDS = Metric("milepost_insights_seconds", "Time the read API took for an answer.", ("route",))
 
 _KPI_LABELS = ("kpi", "stage", "window", "hub_id")

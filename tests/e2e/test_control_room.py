@@ -15,10 +15,14 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sla_rows import MINUTE, sla_row
 from spine import ENGINE, Spine
 
 from milepost.embedded.process import Part, environment
+from milepost.reading.sla.acks import acknowledge
 from milepost.settings import Service, Settings
+from milepost.store.client import writer
+from milepost.store.tables import SLA_EVENTS
 
 pytestmark = [pytest.mark.needs_platform, pytest.mark.needs_browser, pytest.mark.timeout(240)]
 
@@ -48,8 +52,30 @@ def city(
         # What has not happened yet is refused.
         milepost(settings, "send", str(file), check=False)
         spine.catch_up()
+        _put_slas(settings)
         spine.platform.wait_ready(name)
         yield spine
+
+
+def _put_slas(settings: Settings) -> None:
+    """SLAs in every state, whatever the city's own orders have: of one hub, and of the first order delivered."""
+    now = datetime.now(UTC)
+    with writer(settings) as store:
+        ((order,),) = store.query(
+            "SELECT order_id FROM orders WHERE delivered_at > 0 ORDER BY deadline, order_id LIMIT 1"
+        )
+        due, soon = now - 30 * MINUTE, now + 12 * MINUTE
+        warned = {"milestone": "out", "since": now - 40 * MINUTE, "threshold": 0.5, "hub_id": "hub-01"}
+        rows = [
+            sla_row(order, "promise", due, "at_risk", "predicted", due - 20 * MINUTE, chance=0.3, eta=due, **warned),
+            sla_row(order, "promise", due, "breached", "silent", due, last_heard=due - 9 * MINUTE),
+            sla_row(order, "promise", due, "resolved", "met_late", now, moment=now),
+            sla_row(f"{'long-' * 20}id", "transit", due, "breached", "late", due, hub_id="hub-01", milestone="out"),
+            sla_row("noted", "silence", due, "breached", "silent", due, hub_id="hub-01", last_heard=due),
+            sla_row("risk", "promise", soon, "at_risk", "predicted", now, chance=0.2, expected=soon + MINUTE, **warned),
+        ]
+        store.insert(SLA_EVENTS, rows)
+        acknowledge(store, "noted", "Ann", "the courier’s phone is off; a colleague takes the rest of the route over")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +225,7 @@ def pages(seen: Visit) -> dict[str, str]:
     order = seen.go("/orders?state=delivered").locator("table a").first.get_attribute("href") or ""
     return {
         "control room": "/", "week": "/?window=7d&tz=Asia/Kathmandu", "hub": "/hub?id=hub-01",
-        "orders": "/orders?state=overdue", "order": order,
+        "orders": "/orders?state=overdue", "slas": "/sla", "order": order,
     }  # fmt: skip
 
 
@@ -216,7 +242,7 @@ def test_every_page_fits_every_screen(visit: Callable[..., Visit]) -> None:
         page.set_viewport_size({"width": width, "height": height})
         # The ranking is not to be scrolled for its last column.
         assert page.locator(".hubs .scroll").evaluate("box => box.scrollWidth <= box.clientWidth + 1"), width
-        for name in ("overdue_orders", "pace", "promise_kept", "otif", "delivery_time"):
+        for name in ("overdue_orders", "at_risk_orders", "pace", "promise_kept", "otif", "delivery_time"):
             page.locator(f"#tile-{name} summary").click()
             assert fits(page), (name, width)
             page.keyboard.press("Escape")
@@ -224,7 +250,7 @@ def test_every_page_fits_every_screen(visit: Callable[..., Visit]) -> None:
 
 @pytest.mark.parametrize(
     ("size", "scheme", "kinds"),
-    [(DESK, "light", ("control room", "order")), (PHONE, "dark", ("hub",))],
+    [(DESK, "light", ("control room", "order")), (PHONE, "dark", ("hub", "slas"))],
 )
 def test_everybody_can_read_it(
     visit: Callable[..., Visit], size: tuple[int, int], scheme: str, kinds: tuple[str, ...]

@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from milepost.cli.sla.view import life_lines
+from milepost.reading.sla import words
 from milepost.reading.timeline import EventEntry, Timeline
 
 NOTHING = "–"
@@ -26,6 +28,8 @@ def view(found: Timeline) -> RenderableType:
         parts += [Text("\nPromises", "bold"), _promises(found)]
     if found.stages:
         parts += [Text("\nStages", "bold"), _stages(found)]
+    for life in found.sla:
+        parts += [Text("\nSLA", "bold"), *life_lines(life, found.as_of)]
     parts += [Text("\nEvents", "bold"), _events(found)]
     if found.problems:
         parts += [Text("\nRecords that could not be used", "bold yellow"), _problems(found)]
@@ -55,12 +59,16 @@ def _facts(found: Timeline) -> Table:
         ("to delivery", NOTHING if outcome.minutes_to_delivery is None else _minutes(outcome.minutes_to_delivery)),
         ("feedback", _feedback(outcome.score, outcome.nps)),
         ("cost", f"{outcome.cost} {outcome.currency}"),
-        ("SLA", found.sla.state),
+        ("SLA", _slas(found)),
     )
     for name, value in rows:
         if value:
             table.add_row(Text(name, "dim"), value)
     return table
+
+
+def _slas(found: Timeline) -> str:
+    return ", ".join(f"{life.rule} {words.name(life.state)}" for life in found.sla) or "nothing was at risk or broken"
 
 
 def _promises(found: Timeline) -> Table:

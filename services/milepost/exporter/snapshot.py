@@ -1,16 +1,18 @@
 """What the exporter serves: one look at the store, as Prometheus samples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from milepost import metrics
 from milepost.domain.kpis import GAUGES, KPIS
+from milepost.domain.sla.words import RULES
 from milepost.exporter.exposition import Family
 from milepost.reading.gauges import read_gauges
 from milepost.reading.progress import watermark
 from milepost.reading.question import COST_KPI
 from milepost.reading.rows import kpi_row
+from milepost.reading.sla.summary import read_hub_counts
 from milepost.reading.sums import Sums
 from milepost.reading.windows import COST_WINDOWS, window_sums, windows
 from milepost.store.client import Store
@@ -36,7 +38,9 @@ def look(store: Store, now: datetime) -> Snapshot:
     until = watermark(store)
     families = list(kpi_families(window_sums(store, now, windows())))
     counted = read_gauges(store, now, GAUGES, ("hub_id",))
-    families += gauge_families({labels[0]: counts for labels, counts in counted.items()})
+    by_hub = {labels[0]: counts for labels, counts in counted.items()}
+    families += gauge_families(by_hub)
+    families += sla_families(by_hub, *read_hub_counts(store, now))
     letters = Family(metrics.STORED_DEAD_LETTERS)
     for reason, count in store.query(_STORED_DEAD_LETTERS):
         letters.add((reason,), int(count))
@@ -75,3 +79,17 @@ def gauge_families(counted: Mapping[str, Mapping[str, int]]) -> tuple[Family, ..
             overdue.add((hub,), counts["overdue_orders"])
     orphans.add((), sum(counts["orphan_orders"] for counts in counted.values()))
     return opened, overdue, orphans
+
+
+def sla_families(
+    hubs: Iterable[str], at_risk: Mapping[str, int], breached: Mapping[tuple[str, str], int]
+) -> tuple[Family, ...]:
+    """Orders at risk by hub, and breached ones by rule and hub: zeros for each of ``hubs``, which has orders that are
+    not closed, so that an alert on an increase has something to begin with.
+    """
+    risks, breaches = Family(metrics.AT_RISK_ORDERS), Family(metrics.BREACHED_SLAS)
+    for hub in sorted({*hubs, *at_risk, *(hub for _, hub in breached)} - {""}):
+        risks.add((hub,), at_risk.get(hub, 0))
+        for rule in RULES:
+            breaches.add((rule, hub), breached.get((rule, hub), 0))
+    return risks, breaches

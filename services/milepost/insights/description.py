@@ -7,6 +7,9 @@ from fastapi import FastAPI
 
 from milepost.reading.kpis import Answer
 from milepost.reading.orders import OrderPage
+from milepost.reading.sla.events import SlaEvent
+from milepost.reading.sla.open import SlaPage
+from milepost.reading.sla.orders import OrderSlas
 from milepost.reading.timeline import Timeline
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -36,9 +39,11 @@ _FAULTS = {
 }
 
 
-def _responses(model: type, text: str, more: dict[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+def _responses(
+    model: type, text: str, more: dict[int, str] | None = None, media_type: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
     answered: dict[int | str, dict[str, Any]] = {
-        200: {"description": text, "content": _content("application/json", model.__name__)}
+        200: {"description": text, "content": _content(media_type, model.__name__)}
     }
     faults: dict[int | str, dict[str, Any]] = {
         status: {"description": said, "content": _content("application/problem+json", "Problem")}
@@ -54,6 +59,15 @@ def _content(media_type: str, name: str) -> dict[str, Any]:
 KPIS = _responses(Answer, "The KPIs, one row for each and each combination of the dimensions.")
 ORDERS = _responses(OrderPage, "A page of orders.")
 ORDER = _responses(Timeline, "The timeline.", {404: "Nothing was ever heard of such an order."})
+SLAS = _responses(SlaPage, "A page of open SLAs.")
+SLA_ORDER = _responses(OrderSlas, "The order's SLAs.", {404: "Nothing was ever heard of such an order."})
+SLA_EVENTS = _responses(
+    SlaEvent,
+    "A stream without end; this is the data of an event `sla`.",
+    {503: "The database does not answer, or too many listen: come again, after `Retry-After` seconds."},
+    "text/event-stream",
+)
+_MODELS = (Answer, Timeline, OrderPage, SlaPage, OrderSlas, SlaEvent)
 
 
 def describe(app: FastAPI) -> None:
@@ -63,7 +77,7 @@ def describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            _, schemas = msgspec.json.schema_components((Answer, Timeline, OrderPage), ref_template=_REFERENCE)
+            _, schemas = msgspec.json.schema_components(_MODELS, ref_template=_REFERENCE)
             components = document.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **schemas, "Problem": _PROBLEM}
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

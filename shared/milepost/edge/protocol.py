@@ -30,7 +30,8 @@ class ConnectionLimits:
     """How many clients a server bears, and how slow they may be.
 
     ``patience`` (seconds): for a client to read its answer; a head has a third of it, the rest of a body that was
-    answered before its end a sixth. ``cut`` is called with the reason of a cut, ``refused`` when one is refused.
+    answered before its end a sixth. ``cut`` is called with the reason of a cut, ``refused`` when one is refused,
+    ``stopping`` when the server begins to stop, once for every connection: an answer without end must then end.
     """
 
     connections: int = 1_000
@@ -39,6 +40,7 @@ class ConnectionLimits:
     """Seconds that requests under way get to end when the server is stopped."""
     cut: Callable[[str], None] = _nobody
     refused: Callable[[], None] = _nobody
+    stopping: Callable[[], None] = _nobody
 
     @property
     def head_seconds(self) -> float:
@@ -136,6 +138,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: idle connections are closed, the others after their answers."""
+        self.limits.stopping()
         super().shutdown()
         self._linger()
 

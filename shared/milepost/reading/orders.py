@@ -12,8 +12,10 @@ from msgspec import Struct
 from milepost.contracts.event import micros
 from milepost.domain import facts as f
 from milepost.reading.gauges import ABANDONED, CLOSED, OPEN, ORPHAN, OVERDUE, clock
+from milepost.reading.moments import moment
 from milepost.reading.question import QuestionError
-from milepost.reading.timeline import EventEntry, Problem, Timeline, moment, parsed, retracted_by, timeline
+from milepost.reading.sla.orders import read_lives
+from milepost.reading.timeline import EventEntry, Problem, Timeline, parsed, retracted_by, timeline
 from milepost.store.client import Store
 from milepost.store.currency import stored_currency
 
@@ -94,7 +96,10 @@ def find_order(store: Store, order_id: str, now: datetime) -> Timeline | None:
     flags = dict(zip(("overdue", "abandoned", "expired"), kept[0][1:], strict=True)) if kept else {}
     facts = f.decode(kept[0][0]) if kept and not flags["expired"] else []
     currency = stored_currency(store) or ""
-    return timeline(order_id, now, facts=facts, row=flags, events=_entries(told), problems=problems, currency=currency)
+    return timeline(
+        order_id, now, facts=facts, row=flags, events=_entries(told), problems=problems, currency=currency,
+        slas=read_lives(store, order_id),
+    )  # fmt: skip
 
 
 def _entries(rows: list[tuple[Any, ...]]) -> list[EventEntry]:

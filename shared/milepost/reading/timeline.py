@@ -14,6 +14,8 @@ from milepost.domain.contributions import stages
 from milepost.domain.facts import AnyFact
 from milepost.domain.order import Order, fold
 from milepost.domain.promise import Promises
+from milepost.reading.moments import moment
+from milepost.reading.sla.lives import SlaLife
 
 Effect = Literal[
     "moved", "after the deadline then in force", "not before delivery", "announced by the carrier", "retracted"
@@ -84,12 +86,6 @@ class Problem(Struct, frozen=True):
     id: str
 
 
-class Sla(Struct, frozen=True):
-    """Where the order stands with its SLA."""
-
-    state: str = "not evaluated yet"
-
-
 class Timeline(Struct, frozen=True):
     """All that is known of one order, as of ``as_of``."""
 
@@ -108,14 +104,9 @@ class Timeline(Struct, frozen=True):
     promises: list[PromiseEntry]
     stages: list[Stage]
     outcome: Outcome
-    sla: Sla
+    sla: list[SlaLife]
     events: list[EventEntry]
     problems: list[Problem]
-
-
-def moment(micros: int) -> datetime | None:
-    """Microseconds as a moment in UTC; 0 is unknown."""
-    return None if micros == 0 else moment_of(micros)
 
 
 def timeline(
@@ -127,9 +118,10 @@ def timeline(
     events: Sequence[EventEntry],
     problems: Sequence[Problem],
     currency: str,
+    slas: Sequence[SlaLife] = (),
 ) -> Timeline:
     """The timeline from what the store holds: the order's ``facts`` and state ``row`` (both may be empty), its events
-    in order of time, and the problems about it.
+    in order of time, the problems about it, and the SLAs of it that were at risk or broken.
     """
     order = fold(facts)
     promises = order.promises
@@ -149,7 +141,7 @@ def timeline(
         promises=_promises(order, events),
         stages=_stages(order),
         outcome=_outcome(order, now, currency),
-        sla=Sla(),
+        sla=list(slas),
         events=list(events),
         problems=list(problems),
     )

@@ -224,6 +224,18 @@ SLA_POLICIES = Table(
         "document": "String",
     },
 )
+SLA_ACKS = Table(
+    "sla_acks_store",
+    {
+        "order_id": "String",
+        "rule": _LABEL,
+        "base": "Int64",
+        "state": _LABEL,
+        "acknowledged_at": "Int64",
+        "acknowledged_by": "String",
+        "note": "String",
+    },
+)
 ERASURES = Table("erasures_store", {"subject": "String", "erased_at": "Int64"})
 PROGRESS = Table(
     "progress_store",
@@ -250,4 +262,5 @@ WRITTEN_TABLES: tuple[Table, ...] = (
     ERASURES,
     SLA_EVENTS,
     SLA_POLICIES,
+    SLA_ACKS,
 )

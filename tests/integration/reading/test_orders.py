@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from subprocess import CompletedProcess
 
 import pytest
+from sla_rows import sla_row
 
 from milepost.domain import facts as f
 from milepost.domain.kpis import GAUGES
@@ -14,7 +15,7 @@ from milepost.reading.orders import find_order, find_orders
 from milepost.reading.question import QuestionError
 from milepost.settings import Settings
 from milepost.store.client import reader, writer
-from milepost.store.tables import DEAD_LETTERS, EVENTS, ORDERS
+from milepost.store.tables import DEAD_LETTERS, EVENTS, ORDERS, SLA_EVENTS
 
 pytestmark = pytest.mark.needs_platform
 Command = Callable[..., CompletedProcess[str]]
@@ -109,7 +110,13 @@ def told(installation: Settings) -> str:
               "", "", micros(90), micros(90), 1, 1, "open", "")  # fmt: skip
     values = {name: "" if "String" in kind else ([] if "Array" in kind else 0) for name, kind in ORDERS.columns.items()}
     values |= {"order_id": order_id, "placed_at": micros(0), "closed_at": micros(85), "facts": f.encode(facts)}
+    due = START + timedelta(minutes=60)
+    slas = [
+        sla_row(order_id, "promise", due, "at_risk", "predicted", due - timedelta(minutes=35), chance=0.4),
+        sla_row(order_id, "promise", due, "withdrawn", "moved", due - timedelta(minutes=30)),
+    ]
     with writer(installation) as store:
+        store.insert(SLA_EVENTS, slas)
         store.insert(EVENTS, events)
         store.insert(ORDERS, [tuple(values.values())])
         store.insert(DEAD_LETTERS, [letter])
@@ -141,7 +148,9 @@ def test_a_timeline_tells_all_there_is(installation: Settings, told: str) -> Non
     assert (found.outcome.kept, found.outcome.kept_original, found.outcome.in_full) == (True, False, True)
     assert (found.outcome.attempts, found.outcome.minutes_to_delivery) == (1, 85.0)
     assert [(problem.reason, problem.id) for problem in found.problems] == [("conflict", "d")]
-    assert found.sla.state == "not evaluated yet"
+    ((promised, (warned, ended)),) = ((life, life.steps) for life in found.sla)
+    assert (promised.rule, promised.state, promised.cause, promised.open) == ("promise", "withdrawn", "moved", False)
+    assert (warned.chance, ended.said) == (0.4, "the promise had been moved in time")
 
 
 def test_a_promise_with_time_left_is_neither_kept_nor_broken(installation: Settings) -> None:
@@ -165,7 +174,8 @@ def test_the_command_shows_it_to_people_and_programs(installation: Settings, tol
         "after the deadline then in force",
         "conflict",
         "55.0 min",
-        "not evaluated yet",
+        "promise withdrawn",
+        "the chance to keep it fell to 40 %",
     ):
         assert words in shown
     document = json.loads(milepost(installation, "order", told, "--json").stdout)

@@ -18,6 +18,7 @@ _VALUES = {
     "UInt16": 65_535,
     "UInt8": 1,
     "Int8": -1,
+    "Float64": 0.1,
     "DateTime('UTC')": 1_800_000_000,
     "Array(Int64)": [0, -5, 2**62],
     "Array(UInt16)": [0, 65_535],

@@ -2,9 +2,10 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from milepost.domain.sla.words import RULES
 from milepost.exporter.exposition import Family
 from milepost.exporter.refresher import REFRESH_SECONDS, STALE_SECONDS, pause
-from milepost.exporter.snapshot import gauge_families, kpi_families
+from milepost.exporter.snapshot import gauge_families, kpi_families, sla_families
 from milepost.metrics import Metric
 from milepost.reading.sums import Sums
 
@@ -59,6 +60,21 @@ def test_orphans_have_no_hub() -> None:
         ("milepost_open_orders", "hub_id=A"): 2,
         ("milepost_overdue_orders", "hub_id=A"): 1,
         ("milepost_orphan_orders",): 3,
+    }
+
+
+def test_a_hub_with_open_orders_has_zeros_for_what_is_not_at_risk_or_broken() -> None:
+    found = samples(*sla_families(["", "A", "B"], {"A": 2}, {("silence", "B"): 1, ("promise", "C"): 4}))
+    assert {key[1:]: value for key, value in found.items() if key[0] == "milepost_at_risk_orders"} == {
+        ("hub_id=A",): 2,
+        ("hub_id=B",): 0,
+        ("hub_id=C",): 0,
+    }
+    breached = {key[1:]: value for key, value in found.items() if key[0] == "milepost_sla_breached_orders"}
+    assert set(breached) == {(f"hub_id={hub}", f"rule={rule}") for hub in "ABC" for rule in RULES}
+    assert {key: value for key, value in breached.items() if value} == {
+        ("hub_id=B", "rule=silence"): 1,
+        ("hub_id=C", "rule=promise"): 4,
     }
 
 

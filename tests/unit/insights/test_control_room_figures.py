@@ -109,7 +109,7 @@ def test_overdue_orders_call_for_attention_and_none_do_not() -> None:
     ],
 )
 def test_the_pace_is_held_against_last_week(pace: Pace, said: str) -> None:
-    found = Overview(NOW, NOW, NOW, NOW, {}, {}, pace, ())
+    found = Overview(NOW, NOW, NOW, NOW, {}, {}, pace, (), ())
     assert figures.pace_tile(found).beside == (said,)
 
 

@@ -10,6 +10,9 @@ from milepost.reading.orders import OrderPage, cursor_at, find_order, find_order
 from milepost.reading.question import Question, ask
 from milepost.reading.rows import KpiRow, kpi_rows
 from milepost.reading.series import Step, floor_step, is_on_record, read_steps
+from milepost.reading.sla.asked import Wanted
+from milepost.reading.sla.open import SlaPage, find_open
+from milepost.reading.sla.summary import HubSlas, read_summary
 from milepost.reading.sums import read
 from milepost.reading.timeline import Timeline
 from milepost.store.client import Store
@@ -77,13 +80,15 @@ class Overview:
     hubs: Mapping[str, Rows]
     pace: Pace
     steps: Sequence[StepRows]
+    slas: Sequence[HubSlas]
 
 
 @dataclass(frozen=True)
 class HubLook:
-    """A hub's page: its KPIs, the orders that are late, and the open ones that will be due next."""
+    """A hub's page: its KPIs, what is at risk or broken, the orders that are late, and those that will be due next."""
 
     overview: Overview
+    slas: SlaPage
     overdue: OrderPage
     open: OrderPage
 
@@ -97,31 +102,34 @@ def overview(store: Store, now: datetime, view: View, *, hub_id: str | None, mer
     where = [f"{name}={value}" for name, value in (("hub_id", hub_id), ("merchant_id", merchant)) if value is not None]
     kpis = KPIS if hub_id is None else tuple(name for name in KPIS if name != "orphan_orders")
     whole = ask(now, window=view.window, where=where, kpis=kpis)
-    with ThreadPoolExecutor(3) as aside:
+    with ThreadPoolExecutor(4) as aside:
         hubs = None
         if hub_id is None:
             by_hub = ask(now, window=view.window, where=where, by=("hub_id",), kpis=HUB_KPIS)
             hubs = aside.submit(answer, store, by_hub, now)
         paced = aside.submit(_pace, store, now, where)
+        open_slas = aside.submit(read_summary, store, now, Wanted(hub_id=hub_id, merchant_id=merchant))
         stepped = aside.submit(_steps, store, now, view, where)
         on_record = is_on_record(store, now - WEEK)
         told = answer(store, whole, now)
         pace, steps = paced.result(), stepped.result()
+        slas = open_slas.result()
         found = _by_hub(hubs.result()) if hubs else {}
     if not on_record:
         pace = Pace(pace.now, None)
         steps = [StepRows(step.step, step.rows, step.delivered, None) for step in steps]
-    return Overview(told.as_of, told.watermark, told.start, told.end, named(told.rows), found, pace, steps)
+    return Overview(told.as_of, told.watermark, told.start, told.end, named(told.rows), found, pace, steps, slas)
 
 
 def hub_look(store: Store, now: datetime, view: View, hub_id: str, merchant: str | None) -> HubLook:
     """The page of one hub. Raises ``StoreError``."""
     where = {"hub_id": hub_id, "merchant_id": merchant}
-    with ThreadPoolExecutor(2) as aside:
+    with ThreadPoolExecutor(3) as aside:
+        slas = aside.submit(find_open, store, now, Wanted(hub_id=hub_id, merchant_id=merchant), limit=LISTED)
         overdue = aside.submit(find_orders, store, now, "overdue", where=where, limit=LISTED)
         opened = aside.submit(find_orders, store, now, "open", where=where, limit=LISTED, cursor=cursor_at(now))
         found = overview(store, now, view, hub_id=hub_id, merchant=merchant)
-        return HubLook(found, overdue.result(), opened.result())
+        return HubLook(found, slas.result(), overdue.result(), opened.result())
 
 
 def order_look(store: Store, now: datetime, order_id: str, merchant: str | None) -> Timeline | None:

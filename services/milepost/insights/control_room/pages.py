@@ -15,6 +15,7 @@ from milepost.contracts.event import Fault
 from milepost.edge.problems import ProblemError
 from milepost.insights.control_room import figures, words
 from milepost.insights.control_room.looks import DEFAULT_VIEW, VIEWS, View
+from milepost.reading.sla import words as sla_words
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -39,7 +40,9 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(words=words, figures=figures, views=VIEWS, stale_seconds=STALE_SECONDS, titles=words.TITLES)
+_templates.globals.update(
+    words=words, sla_words=sla_words, figures=figures, views=VIEWS, stale_seconds=STALE_SECONDS, titles=words.TITLES
+)
 
 
 class Asked:

@@ -17,10 +17,13 @@ from milepost.insights.control_room.pages import DEFAULT_ZONE, STATIC, Asked, pa
 from milepost.insights.control_room.sharing import Found, Shared
 from milepost.reading.orders import STATES, OrderPage, find_orders
 from milepost.reading.question import QuestionError
+from milepost.reading.sla.asked import Wanted
+from milepost.reading.sla.lives import OPEN_STATES
+from milepost.reading.sla.open import SlaPage, find_open
 from milepost.reading.timeline import Timeline
 from milepost.store.client import Store
 
-PATHS = ("/", "/hub", "/orders", "/order")
+PATHS = ("/", "/hub", "/orders", "/order", "/sla")
 """What the service counts and times."""
 A_PAGE = 100
 _STATIC = {"control-room.css": "text/css", "control-room.js": "text/javascript", "milepost.svg": "image/svg+xml"}
@@ -42,6 +45,7 @@ def control_room_router(store: Store, gate: Gate) -> APIRouter:
     hubs: Shared[looks.HubLook] = Shared()
     lists: Shared[OrderPage] = Shared()
     orders: Shared[Timeline | str] = Shared()
+    open_slas: Shared[SlaPage] = Shared()
 
     @router.get("/")
     async def control_room(request: Request, window: Window = looks.DEFAULT_VIEW, tz: Zone = DEFAULT_ZONE) -> Response:
@@ -83,6 +87,25 @@ def control_room_router(store: Store, gate: Gate) -> APIRouter:
             return page(
                 request, "orders.html", asked, fault=found.fault, status=_status(found), orders=found.look,
                 state=state, hub_id=hub_id, first=cursor is None, states=tuple(STATES),
+            )  # fmt: skip
+
+        return await _shown(request, gate, window, tz, view)
+
+    @router.get("/sla")
+    async def slas(
+        request: Request, *, state: Id | None = None, hub_id: Id | None = None, cursor: str | None = None,
+        window: Window = looks.DEFAULT_VIEW, tz: Zone = DEFAULT_ZONE,
+    ) -> Response:  # fmt: skip
+        async def view(asked: Asked, merchant: str | None) -> Response:
+            wanted = Wanted(hub_id=hub_id, state=state, merchant_id=merchant)
+
+            def look() -> SlaPage:
+                return find_open(store, datetime.now(UTC), wanted, limit=A_PAGE, cursor=cursor)
+
+            found = await open_slas.get((wanted, cursor), look)
+            return page(
+                request, "sla.html", asked, fault=found.fault, status=_status(found), slas=found.look, state=state,
+                hub_id=hub_id, first=cursor is None, states=OPEN_STATES,
             )  # fmt: skip
 
         return await _shown(request, gate, window, tz, view)
@@ -154,13 +177,15 @@ def _hub(request: Request, asked: Asked, hub_id: str, found: Found[looks.HubLook
     look = found.look.overview
     return page(
         request, "hub.html", asked, fault=found.fault, watermark=look.watermark, as_of=look.as_of, look=look,
-        hub_id=hub_id, overdue=found.look.overdue, opened=found.look.open, **_figures(look),
+        hub_id=hub_id, slas=found.look.slas, overdue=found.look.overdue, opened=found.look.open, **_figures(look),
     )  # fmt: skip
 
 
 def _figures(look: looks.Overview) -> dict[str, Any]:
     return {
         "now_tiles": figures.now_tiles(look.rows),
+        "risk": figures.risk_tile(look.slas),
+        "at_risk_by_hub": {hub.hub_id: hub.at_risk for hub in look.slas if hub.at_risk},
         "tiles": [
             *(figures.ratio_tile(look.rows[name]) for name in figures.RATIOS),
             figures.duration_tile(look.rows["delivery_time"]),

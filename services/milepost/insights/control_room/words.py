@@ -1,11 +1,13 @@
 """Numbers and moments as people read them: always with a unit, never rounded to a perfection not there. Pure."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, UnsetType
 
 from milepost.domain.kpis import GAUGES, KPIS, Gauge, Kpi
+from milepost.metrics import AT_RISK_ORDERS
 from milepost.reading.rows import KpiRow
 
 NOTHING = "–"
@@ -21,12 +23,23 @@ TITLES = {
     "open_orders": "Open orders",
     "overdue_orders": "Overdue orders",
     "orphan_orders": "Orphan orders",
+    "at_risk_orders": "At risk",
 }
 
-Definition = Kpi | Gauge
+
+@dataclass(frozen=True)
+class Counted:
+    """What a number counts that is no KPI: ``metric`` is its name for Prometheus."""
+
+    text: str
+    metric: str
+
+
+Definition = Kpi | Gauge | Counted
 DEFINITIONS: dict[str, Definition] = {
     **{gauge.name: gauge for gauge in GAUGES},
     **{kpi.name if kpi.stage is None else f"{kpi.name} {kpi.stage}": kpi for kpi in KPIS},
+    "at_risk_orders": Counted(AT_RISK_ORDERS.text, AT_RISK_ORDERS.name),
 }
 """The catalogue by name; a stage's entry as ``stage_time transit``."""
 

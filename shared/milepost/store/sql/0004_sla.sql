@@ -23,9 +23,13 @@ CREATE TABLE sla_events_store
     `policy_version` UInt32,
     `detail` String,
     `partition` UInt16,
-    `version` UInt64
+    `version` UInt64,
+    -- What was detected since a moment, asked for twice a second while somebody listens: older parts are not read.
+    INDEX detected_range detected TYPE minmax GRANULARITY 16
 )
 ENGINE = ReplacingMergeTree(version)
+-- By month of the moment that counts, the same for all of an SLA's states: what is open now is read without its history.
+PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(due, 'UTC'))
 ORDER BY (order_id, rule, base, rank)
 SETTINGS index_granularity = 1024;
 
@@ -100,3 +104,29 @@ SELECT
     s.comment AS comment,
     s.document AS document
 FROM sla_policies_store AS s FINAL;
+
+-- Who has taken note of an SLA that is at risk or breached: of that state, for a breach after a warning is news again.
+CREATE TABLE sla_acks_store
+(
+    `order_id` String,
+    `rule` LowCardinality(String),
+    `base` Int64,
+    `state` LowCardinality(String),
+    `acknowledged_at` Int64,
+    `acknowledged_by` String,
+    `note` String
+)
+ENGINE = ReplacingMergeTree(acknowledged_at)
+ORDER BY (order_id, rule, base, state)
+SETTINGS index_granularity = 1024;
+
+CREATE VIEW sla_acks AS
+SELECT
+    s.order_id AS order_id,
+    s.rule AS rule,
+    fromUnixTimestamp64Micro(s.base, 'UTC') AS base,
+    s.state AS state,
+    fromUnixTimestamp64Micro(s.acknowledged_at, 'UTC') AS acknowledged_at,
+    s.acknowledged_by AS acknowledged_by,
+    s.note AS note
+FROM sla_acks_store AS s FINAL;

@@ -1,0 +1,1 @@
+"""SLAs over HTTP: what is open, one order's, and a stream of what happens to them."""

@@ -1,0 +1,1 @@
+"""SLAs as people ask for them: what is open now, one order's with their whole life, and what is new."""
