@@ -1,7 +1,7 @@
 """Prometheus and Alertmanager with the repository's rules and routes, in a hurry, and somebody to be told.
 
-Everything that waits waits a sixtieth of the time (a twentieth to fire), so that a drill takes seconds; nothing else is changed. What is
-scraped may be a server of the test's own (``Told``), whose numbers it chooses.
+Everything that waits waits a sixtieth of the time (a twentieth to fire), so that a drill takes seconds; nothing else is
+changed. What is scraped may be a server of the test's own (``Told``), whose numbers it chooses.
 """
 
 import json
@@ -134,6 +134,10 @@ class Told:
     def say(self, job: str, series: Mapping[str, float | Callable[[], float]]) -> None:
         """Have ``job`` serve these series as well, or with another value."""
         self._series[job] = {**self._series.get(job, {}), **series}
+
+    def forget(self, job: str, name: str) -> None:
+        """Have ``job`` serve no series of this name any more."""
+        self._series[job] = {one: value for one, value in self._series[job].items() if not one.startswith(name)}
 
     def scraping(self) -> list[dict[str, Any]]:
         """The jobs, as Prometheus's configuration names them."""

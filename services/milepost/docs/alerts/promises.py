@@ -222,7 +222,7 @@ def _trouble() -> Iterator[Alert | Record]:
         "/d/milepost-control-room",
         f"At least {REGION_SHARE:.0%} of the hubs that had orders due within a day.",
         wait="15s",
-        keep="10m",
+        keep="8m",
     )
 
 
