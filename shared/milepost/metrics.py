@@ -168,6 +168,11 @@ KPI_NUMERATOR = Metric(
     "milepost_kpi_numerator", "Exact sum over the window that the KPI's value divides, in its unit.", _KPI_LABELS
 )
 KPI_DENOMINATOR = Metric("milepost_kpi_denominator", "Exact count over the window that it is divided by.", _KPI_LABELS)
+KPI_COVERAGE = Metric(
+    "milepost_kpi_coverage",
+    "Share of the KPI's population over the window of which it is known; only for KPIs that may be unknown.",
+    _KPI_LABELS,
+)
 OPEN_ORDERS = Metric("milepost_open_orders", "Orders placed, neither closed nor abandoned.", ("hub_id",))
 OVERDUE_ORDERS = Metric(
     "milepost_overdue_orders", "Open orders past the latest promise agreed with customer or merchant.", ("hub_id",)

@@ -77,9 +77,14 @@ def test_prometheus_scrapes_every_service_and_reads_the_repositorys_rules() -> N
 def test_alerts_go_to_the_webhook_where_one_is_named() -> None:
     nobody = yaml.safe_load(alerting.alertmanager_config(None))
     named = yaml.safe_load(alerting.alertmanager_config('http://127.0.0.1:1/"hook"'))
-    [receiver] = named["receivers"]
-    assert receiver.pop("webhook_configs") == [{"url": 'http://127.0.0.1:1/"hook"', "send_resolved": True}]
+    told = {receiver["name"]: receiver.pop("webhook_configs", None) for receiver in named["receivers"]}
+    # The dead man's switch is for something that counts its calls.
+    assert told.pop("watchdog") is None
+    assert list(told.values()) == 4 * [[{"url": 'http://127.0.0.1:1/"hook"', "send_resolved": True}]]
     assert named == nobody
+    # The configuration is written elsewhere, so its templates are named by their whole path.
+    [templates] = nobody["templates"]
+    assert list(Path(templates).parent.glob("*.tmpl"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ WEBHOOK_VARIABLE = "MILEPOST_ALERT_WEBHOOK"
 """Where alerts of the embedded platform are posted; to nobody where it is not set."""
 
 _KEPT_DAYS = 35
-_RECEIVER = "  - name: operations\n"
+_RECEIVERS = ("operations-pages", "operations-tickets", "platform-pages", "platform-tickets")
+"""The receivers that get the webhook; the dead man's switch is for something that counts its calls."""
+_TEMPLATES = "  - templates/*.tmpl\n"
 
 
 def deploy_folder() -> Path:
@@ -79,14 +81,22 @@ def alertmanager_argv(program: str, folder: Path, settings: Settings) -> list[st
 
 
 def alertmanager_config(webhook: str | None) -> str:
-    """The repository's Alertmanager configuration, its receiver given ``webhook`` where there is one."""
-    text = (deploy_folder() / "alertmanager" / "alertmanager.yml").read_text()
-    if not webhook:
-        return text
-    lead, found, rest = text.partition(_RECEIVER)
-    if not found:
-        raise ValueError("alertmanager.yml has no receiver named operations")
-    return f"{lead}{found}    webhook_configs:\n      - url: {json.dumps(webhook)}\n        send_resolved: true\n{rest}"
+    """The repository's Alertmanager configuration, for any folder; its receivers given ``webhook`` where there is one.
+
+    Raises:
+        ValueError: the configuration has not the lines that are to be changed.
+    """
+    folder = deploy_folder() / "alertmanager"
+    text = (folder / "alertmanager.yml").read_text()
+    changes = {_TEMPLATES: f"  - {json.dumps(str(folder / 'templates' / '*.tmpl'))}\n"}
+    if webhook:
+        told = f"    webhook_configs:\n      - url: {json.dumps(webhook)}\n        send_resolved: true\n"
+        changes |= {f"  - name: {name}\n": f"  - name: {name}\n{told}" for name in _RECEIVERS}
+    for line, instead in changes.items():
+        if line not in text:
+            raise ValueError(f"{folder}/alertmanager.yml has no line {line.strip()!r}")
+        text = text.replace(line, instead)
+    return text
 
 
 def _host(url: str) -> str:

@@ -7,14 +7,14 @@ from datetime import datetime
 from milepost import metrics
 from milepost.domain.kpis import GAUGES, KPIS
 from milepost.domain.sla.words import RULES
+from milepost.domain.windows import windows_of
 from milepost.exporter.exposition import Family
 from milepost.reading.gauges import read_gauges
 from milepost.reading.progress import watermark
-from milepost.reading.question import COST_KPI
 from milepost.reading.rows import kpi_row
 from milepost.reading.sla.summary import read_hub_counts
 from milepost.reading.sums import Sums
-from milepost.reading.windows import COST_WINDOWS, window_sums, windows
+from milepost.reading.windows import window_sums, windows
 from milepost.store.client import Store
 
 _STORED_DEAD_LETTERS = "SELECT reason, countIf(state = 'open') FROM dead_letters_store FINAL GROUP BY reason"
@@ -48,16 +48,18 @@ def look(store: Store, now: datetime) -> Snapshot:
 
 
 def kpi_families(found: Mapping[str, Mapping[str, Sums]]) -> tuple[Family, ...]:
-    """Value, numerator and denominator of every KPI, window and hub.
+    """Value, numerator, denominator and coverage of every KPI, window and hub.
 
     A hub has series of a KPI once that counted something in the longest window: then over every window, so that
     sums over hubs never miss one, with no value where nothing counted.
     """
-    value, numerator, denominator = map(Family, (metrics.KPI_VALUE, metrics.KPI_NUMERATOR, metrics.KPI_DENOMINATOR))
+    value, numerator, denominator, coverage = map(
+        Family, (metrics.KPI_VALUE, metrics.KPI_NUMERATOR, metrics.KPI_DENOMINATOR, metrics.KPI_COVERAGE)
+    )
     longest = found[list(found)[-1]] if found else {}
     nothing = Sums()
     for kpi in KPIS:
-        names = [window for window in found if kpi.name != COST_KPI or window in COST_WINDOWS]
+        names = [window for window in found if window in windows_of(kpi.name)]
         counted = [name for name, _ in kpi.numerator] + [kpi.denominator]
         for hub in sorted(hub for hub, sums in longest.items() if any(sums.measures.get(name) for name in counted)):
             for window in names:
@@ -67,7 +69,9 @@ def kpi_families(found: Mapping[str, Mapping[str, Sums]]) -> tuple[Family, ...]:
                 denominator.add(labels, row.denominator or 0)
                 if row.value is not None:
                     value.add(labels, row.value)
-    return value, numerator, denominator
+                if row.coverage is not None and kpi.may_be_unknown:
+                    coverage.add(labels, row.coverage)
+    return value, numerator, denominator, coverage
 
 
 def gauge_families(counted: Mapping[str, Mapping[str, int]]) -> tuple[Family, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from milepost.bus.policies import PolicyFollower
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from milepost.bus.policies import PolicyFollower
 from milepost.contracts import topics
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.arrival.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets

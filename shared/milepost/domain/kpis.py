@@ -58,6 +58,11 @@ class Kpi:
         ]
         return tuple(dict.fromkeys(names))
 
+    @property
+    def may_be_unknown(self) -> bool:
+        """Whether there may be orders of its population of which it is not known."""
+        return self.known is not None or self.unknown is not None
+
 
 def _share(
     name: str,

@@ -5,8 +5,8 @@ from typing import Any
 from milepost.contracts.fields import IDENTIFIER_PATTERN
 from milepost.domain.kpis import KPIS, Kpi
 from milepost.domain.sla.policy import LIMITED_STAGES, MATCHED
+from milepost.domain.windows import WINDOWS
 from milepost.policies.spans import DURATION_PATTERN, NONE
-from milepost.reading.windows import WINDOWS
 
 FORMAT = 1
 DEFAULT = "default"

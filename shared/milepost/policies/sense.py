@@ -5,12 +5,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from milepost.domain.sla.policy import Limits, Policy
+from milepost.domain.windows import COST_WINDOWS
 from milepost.policies.faults import Fault, Path
 from milepost.policies.schema import DEFAULT, kpi_named
 from milepost.policies.source import Source
 from milepost.policies.spans import NONE, UNITS, parse_span
 from milepost.reading.question import COST_KPI
-from milepost.reading.windows import COST_WINDOWS
 
 LONGEST_DAYS = 30
 """No limit may be longer: an order of which nothing was heard for so long is abandoned."""

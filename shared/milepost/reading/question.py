@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from milepost.domain.kpis import COST_DIMENSIONS, DIMENSIONS, GAUGES, KPI_NAMES, KPIS, Gauge, Kpi
+from milepost.domain.windows import COSTLY
 
-COST_KPI = "cost_per_delivery"
+COST_KPI = COSTLY
 GAUGE_NAMES = tuple(gauge.name for gauge in GAUGES)
 ALL_TIME = "all"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from milepost.domain.kpis import KPIS, Kpi
+from milepost.domain.windows import COST_WINDOWS, WINDOWS
 from milepost.reading.question import COST_KPI, floor_minute, parse_window
 from milepost.reading.spans import condition, spans
 from milepost.reading.sums import Sums, measure_names
 from milepost.store.client import Store
 
-WINDOWS = ("5m", "15m", "30m", "1h", "2h", "6h", "1d", "3d", "7d", "30d")
-COST_WINDOWS = ("1d", "3d", "7d", "30d")
-"""Costs are booked late and in lumps: over less than a day they say nothing."""
 _BY_HUB = frozenset({"hub_id"})
 
 

@@ -1,6 +1,5 @@
 """The file of policies as the subcommands take it: found, read, refused with everything that is wrong in it."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +25,7 @@ def found(file: Path | None) -> Path:
 
 def read(path: Path, *, as_json: bool) -> "tuple[str, Policies]":
     """The file's text and the policies in it; prints what is wrong and raises ``typer.Exit(1)`` where something is."""
+    from milepost.domain.sla.burn import unfireable
     from milepost.policies.faults import PolicyError
     from milepost.policies.load import load_policies, read_text
 
@@ -43,15 +43,6 @@ def read(path: Path, *, as_json: bool) -> "tuple[str, Policies]":
         _tell_idle(path, idle, as_json=as_json)
         raise typer.Exit(1)
     return text, policies
-
-
-def unfireable(policies: "Policies") -> list[str]:
-    """A sentence for each alert rule of the objectives that could never fire."""
-    # ON MERGE of milepost.domain.sla.burn: import it plainly, and drop what allows its absence.
-    if importlib.util.find_spec("milepost.domain.sla.burn") is None:
-        return []
-    burn = importlib.import_module("milepost.domain.sla.burn")
-    return list(burn.unfireable(policies))
 
 
 def _tell_faults(path: Path, faults: "tuple[Fault, ...]", *, as_json: bool) -> None:
