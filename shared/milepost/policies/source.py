@@ -11,7 +11,7 @@ import yaml
 
 from milepost.policies.faults import Fault, Path, pointer
 
-MOST_CHARACTERS = 256 * 1024
+MOST_BYTES = 256 * 1024
 """A file may be so long: it travels as one record."""
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
@@ -44,8 +44,8 @@ class Source:
 def read(text: str) -> Source:
     """The document in ``text``; where it is no YAML at all, ``faults`` says so and the value is None."""
     source = Source()
-    if len(text) > MOST_CHARACTERS:
-        source.faults.append(Fault(1, 1, "", f"is longer than {MOST_CHARACTERS} characters"))
+    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+        source.faults.append(Fault(1, 1, "", f"is longer than {MOST_BYTES} bytes"))
         return source
     try:
         loader = _Loader(text)

@@ -163,7 +163,7 @@ def test_the_whole_file_has_no_fault() -> None:
         ("policies", "1:1: /: the document is a mapping of format, policies, objectives and bands; here is policies"),
         ("[1]", "1:1: /: the document is a mapping of format, policies, objectives and bands; here is a list"),
         ("[" * 5000, "1:1: /: is nested too deeply"),
-        ("a" * 300_000, "1:1: /: is longer than 262144 characters"),
+        ("a" * 300_000, "1:1: /: is longer than 262144 bytes"),
         ("format: 1\npolicies:\n", "2:10: /policies: policies is a list; here is nothing"),
         ("format: 1\npolicies: [x]\n", "2:12: /policies/0: policies says what holds for the orders it matches"),
     ],
