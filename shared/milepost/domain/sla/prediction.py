@@ -1,246 +1,157 @@
-"""The chance that a promise is kept, from how the stages still to come have lately gone. Pure.
-
-All moments and durations are microseconds.
+"""The chance that a promise is kept: of the orders that lately stood where this one stands with as much time left, how
+many kept theirs. Pure; all moments and durations are microseconds.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Iterable
+from math import sqrt
 
 from milepost.domain.order import Order
-from milepost.domain.sla.spread import AHEAD, AROUND, MINUTE, ROWS, Curve, Spread, blend, row_of, row_start
+from milepost.domain.sla.estimates import Curve, Estimates
+from milepost.domain.sla.milestones import Milestone, Passage, Situation, passages, situation
+from milepost.domain.sla.tally import EDGES, MINUTE, Tally, bin_of
 
-HOUR = 60 * MINUTE
-BLOCK = 4 * HOUR
-"""Hours of a day are told apart in blocks of so many."""
+__all__ = ["Forecast", "Milestone", "Passage", "Situation", "passages", "situation"]
 
-
-class Milestone(StrEnum):
-    """The last that happened to an order that is under way."""
-
-    PLACED = "placed"
-    READY = "ready"
-    ASSIGNED = "assigned"
-    OUT = "out"
-    ARRIVED = "arrived"
-    FAILED = "failed"
-
-
-class Situation(NamedTuple):
-    """What is known of an order that is under way: its ``milestone`` and the moment of it, and the ``deadline``.
-
-    ``eta`` is when it is expected, told at ``eta_at``; both 0 where nobody said.
-    """
-
-    hub_id: str
-    service_level: str
-    milestone: Milestone
-    since: int
-    eta: int
-    eta_at: int
-    deadline: int
-
-
-class Passage(NamedTuple):
-    """A milestone that a delivered order has passed: when, and when the next thing happened."""
-
-    milestone: Milestone
-    since: int
-    until: int
-
-
-def situation(order: Order, deadline: int) -> Situation | None:
-    """Where ``order`` stands against ``deadline``; None where it is not placed, delivered, or closed."""
-    placed = order.placed
-    if placed is None or order.delivered_at or order.closed_at:
-        return None
-    milestone, since = _last(order)
-    return Situation(placed.hub_id, placed.service_level, milestone, since, order.eta, order.eta_at, deadline)
-
-
-def _last(order: Order) -> tuple[Milestone, int]:
-    """The milestone it stands at. After a failed attempt what went before no longer counts."""
-    failed = order.last_failed_at
-    if order.last_arrived_at > failed:
-        return Milestone.ARRIVED, order.last_arrived_at
-    if failed:
-        return (Milestone.OUT, order.out_again_at) if order.out_again_at else (Milestone.FAILED, failed)
-    if order.out_at:
-        return Milestone.OUT, order.out_at
-    if order.holders and order.holders[-1][1]:
-        return Milestone.ASSIGNED, max(order.assigned_at, order.ready_at)
-    if order.ready_at:
-        return Milestone.READY, order.ready_at
-    placed = order.placed
-    return Milestone.PLACED, placed.time if placed is not None else 0
-
-
-def passages(order: Order, end: int) -> list[Passage]:
-    """The milestones ``order`` has passed on its way to ``end``, each once, in order of time."""
-    placed = order.placed
-    if placed is None:
-        return []
-    assigned = max(order.assigned_at, order.ready_at) if order.assigned_at else 0
-    marks = [
-        (since, milestone)
-        for milestone, since in (
-            (Milestone.PLACED, placed.time),
-            (Milestone.READY, order.ready_at if order.ready_at < assigned or not assigned else 0),
-            (Milestone.ASSIGNED, assigned if not order.out_at or assigned < order.out_at else 0),
-            (Milestone.OUT, order.out_at),
-            (Milestone.FAILED, order.last_failed_at),
-            (Milestone.OUT, order.out_again_at),
-            (Milestone.ARRIVED, order.last_arrived_at),
-        )
-        if since and since <= end
-    ]
-    marks.sort()
-    ends = [since for since, _ in marks[1:]] + [end]
-    return [Passage(milestone, since, until) for (since, milestone), until in zip(marks, ends, strict=True)]
-
+BLOCK = 240 * MINUTE
+"""Hours of the day are told apart in blocks of so many."""
+BLOCKS = 6
 
 Key = tuple[str | int, ...]
 
 
 class Forecast:
-    """What the orders delivered so far teach about those under way; bounded memory, no clock of its own.
+    """What the promises decided so far teach about those still open. Bounded memory; it has no clock of its own.
 
-    How long it takes from a milestone to the delivery is counted by service level and time left, by hub, and by hub and
-    hour; each is pulled towards the wider one where it has few. Where the courier's ETA was told after the
-    milestone, it is how far beside their ETAs orders of the hub were delivered.
+    An order is compared with ever closer company: all at its milestone; of its service level; promised about as long
+    from the milestone on; of its hub; at its hour. The wider circle counts like ``PULL`` orders in the closer one, so
+    few orders of its own move little. Where an ETA was told since the milestone, what such ETAs have been worth says
+    as much as the company does: the odds are the geometric mean of both.
     """
 
-    FEWEST = 30
-    """Below so many outcomes nothing is said."""
-    PULL = 12.0
-    NEVER = 0.5
-    MOST = (4000.0, 1500.0, 600.0, 200.0)
-    """What is kept of each level, the most general first."""
-    SPREADS = 12_000
-    """How many spreads are kept."""
+    FEWEST = 10
+    """With fewer orders to compare with, nothing is said."""
+    PULL = (1.0, 8.0, 12.0, 30.0, 30.0)
+    """For each circle, the widest first; the first is drawn towards a half, so that no chance is quite 0 or 1."""
+    MOST = 400.0
+    """Orders a bin counts before it forgets by half."""
+    TALLIES = 16_000
+    """Tallies kept, some 700 bytes each."""
 
     def __init__(self) -> None:
-        self._spreads: dict[Key, Spread] = {}
-        self._curves: dict[tuple[Key, int], tuple[tuple[int, ...], Curve]] = {}
+        self._tallies: dict[Key, Tally] = {}
+        self._estimates = Estimates()
 
     def seed(self, orders: Iterable[Order]) -> None:
-        """Learn from ``orders``, which were delivered in this order."""
+        """Learn from ``orders``, whose promises were decided in this order."""
         for order in orders:
             self.learn(order)
 
     def learn(self, order: Order) -> None:
-        """Take in an order that was delivered, or that ended undelivered (returned or lost)."""
+        """Take in an order whose promise is decided: it was delivered, or its deadline has passed without it.
+
+        To be called once for each, at the earlier of the two, so that a hub that stands still is noticed before
+        its orders come. What was not due, because it was cancelled before, teaches nothing.
+        """
         placed, promises = order.placed, order.promises
         if placed is None or promises is None:
             return
-        end = order.delivered_at or (order.closed_at if not order.cancelled else 0)
-        if not end:
-            return
         deadline = promises.in_force.deadline
-        came = bool(order.delivered_at)
-        for milestone, since, until in passages(order, end):
-            bucket = bisect_left(AHEAD, end - since) if came else len(AHEAD)
-            cell = bucket * ROWS + row_of(until - since)
-            for key, most in zip(
-                _keys(placed.hub_id, placed.service_level, milestone, since, deadline), self.MOST, strict=True
-            ):
-                self._add(key, cell, most)
-        if order.eta and came:
-            cell = bisect_left(AROUND, end - order.eta) * ROWS
-            for key, most in zip(_eta_keys(placed.hub_id), self.MOST, strict=False):
-                self._add(key, cell, most)
+        if not order.due_by(deadline):
+            return
+        delivered_at = order.delivered_at
+        kept = 0 < delivered_at <= deadline
+        tallies = self._tallies
+        for milestone, since, until in passages(order, delivered_at if kept else deadline):
+            first, last = bin_of(deadline - until), bin_of(deadline - since)
+            for key in _keys(placed.hub_id, placed.service_level, milestone, since, deadline):
+                (tallies.get(key) or self._new(key)).add(first, last, kept=kept)
+        if order.eta and delivered_at:
+            self._estimates.learn(placed.hub_id, delivered_at - order.eta)
+        elif order.eta and order.eta <= deadline:
+            self._estimates.learn(placed.hub_id, None)
 
     def chance(self, s: Situation, now: int) -> float | None:
         """The chance, 0 to 1, that it is delivered by its deadline, given that it is not at ``now``.
 
         None where too little is known to say.
         """
-        if now >= s.deadline:
+        left = s.deadline - now
+        if left <= 0:
             return 0.0
-        origin, keys, edges = _reference(s)
-        row = 0 if edges is AROUND else row_of(max(0, now - s.since))
-        curve = self._curve(keys, edges, row)
-        if curve is None:
-            return None
-        gone = curve.share(now - origin)
-        return (curve.share(s.deadline - origin) - gone) / (1.0 - gone) if gone < 1.0 else 0.0
+        chance = self._among(self._company(s), bin_of(left))
+        curve = self._told(s)
+        if chance is None or curve is None:
+            return chance
+        told = curve.chance(s.deadline - s.eta, now - s.eta)
+        odds = sqrt(chance / (1.0 - chance) * told / (1.0 - told))
+        return odds / (1.0 + odds)
 
     def falls_below(self, s: Situation, threshold: float, now: int) -> int | None:
         """The first moment from ``now`` on at which the chance is under ``threshold`` if nothing happens until then.
 
         None where that is not before the deadline, or too little is known.
         """
-        origin, keys, edges = _reference(s)
+        left = s.deadline - now
+        if left <= 0:
+            return None
+        company, curve = self._company(s), self._told(s)
         moment = now
-        while moment < s.deadline:
-            row = 0 if edges is AROUND else row_of(max(0, moment - s.since))
-            curve = self._curve(keys, edges, row)
-            if curve is None:
-                return None
-            ends = s.deadline if edges is AROUND or row == ROWS - 1 else s.since + row_start(row + 1)
-            # The chance is (F(d) - F(e)) / (1 - F(e)), which is under the threshold once F(e) is over this.
-            needed = (curve.share(s.deadline - origin) - threshold) / (1.0 - threshold)
-            falls = origin + int(curve.quantile(needed)) + 1 if needed >= 0 else moment
-            if falls < ends:
-                moment = max(moment, falls)
-                return moment if moment < s.deadline else None
-            moment = max(moment, ends)
+        for number in range(bin_of(left), -1, -1):
+            chance = self._among(company, number)
+            ends = s.deadline - EDGES[number] + 1
+            if chance is not None:
+                falls = _falls(curve, chance, threshold, s, moment)
+                if falls is not None and falls < ends:
+                    return falls if falls < s.deadline else None
+            moment = ends
         return None
 
-    def _add(self, key: Key, cell: int, most: float) -> None:
-        spread = self._spreads.get(key)
-        if spread is None:
-            if len(self._spreads) >= self.SPREADS:
-                self._forget()
-            spread = self._spreads[key] = Spread(most)
-        spread.add(cell)
+    def _company(self, s: Situation) -> list[tuple[Tally, float]]:
+        """The tallies to compare with, the widest first, each with its pull; none where the widest is missing."""
+        find = self._tallies.get
+        keys = _keys(s.hub_id, s.service_level, s.milestone, s.since, s.deadline)
+        return [(tally, pull) for key, pull in zip(keys, self.PULL, strict=True) if (tally := find(key)) is not None]
 
-    def _forget(self) -> None:
-        """Let go of the lighter half."""
-        kept = sorted(self._spreads.items(), key=lambda item: item[1].weight)[len(self._spreads) // 2 :]
-        self._spreads = dict(kept)
-        self._curves.clear()
-
-    def _curve(self, keys: Sequence[Key], edges: Sequence[int], row: int) -> Curve | None:
-        """The curve of the most specific of ``keys``, made anew once any of them has learnt enough since."""
-        spreads = [spread for key in keys if (spread := self._spreads.get(key)) is not None]
-        if not spreads:
+    def _among(self, company: list[tuple[Tally, float]], number: int) -> float | None:
+        """The share of ``company`` that kept the promise, of those with the time left of bin ``number``."""
+        if not company or company[0][0].of[number] < self.FEWEST:
             return None
-        place = (keys[-1], row)
-        held = self._curves.get(place)
-        if held is not None:
-            stamps, curve = held
-            if len(stamps) == len(spreads) and all(
-                spread.seen - stamp <= spread.weight / 16 for spread, stamp in zip(spreads, stamps, strict=True)
-            ):
-                return curve if curve.known >= self.FEWEST else None
-        curve = blend(edges, spreads, row, self.PULL, self.NEVER)
-        if len(self._curves) >= self.SPREADS:
-            self._curves.clear()
-        self._curves[place] = (tuple(spread.seen for spread in spreads), curve)
-        return curve if curve.known >= self.FEWEST else None
+        chance = 0.5
+        for tally, pull in company:
+            chance = (tally.kept[number] + pull * chance) / (tally.of[number] + pull)
+        return chance
+
+    def _told(self, s: Situation) -> Curve | None:
+        """What ETAs like that of ``s`` are worth; None where it has none, or one from before its milestone."""
+        return self._estimates.curve(s.hub_id) if s.eta and s.eta_at >= s.since else None
+
+    def _new(self, key: Key) -> Tally:
+        if len(self._tallies) >= self.TALLIES:
+            kept = sorted(self._tallies.items(), key=lambda item: item[1].weight)[self.TALLIES // 4 :]
+            self._tallies = dict(kept)
+        tally = self._tallies[key] = Tally(self.MOST)
+        return tally
+
+
+def _falls(curve: Curve | None, chance: float, threshold: float, s: Situation, moment: int) -> int | None:
+    """From when on, not before ``moment``, the company's ``chance`` and the ETA together are under ``threshold``."""
+    if curve is None:
+        return moment if chance < threshold else None
+    # The ETA's odds must be under (the threshold's odds)² / (the company's odds).
+    odds = (threshold / (1.0 - threshold)) ** 2 * (1.0 - chance) / chance
+    falls = curve.falls_below(odds / (1.0 + odds), s.deadline - s.eta)
+    if falls <= moment - s.eta:
+        return moment
+    return s.eta + int(falls) + 1 if falls < s.deadline - s.eta else None
 
 
 def _keys(hub_id: str, service_level: str, milestone: Milestone, since: int, deadline: int) -> tuple[Key, ...]:
-    """The circles an outcome counts in, the widest first."""
-    left = max(0, deadline - since) // MINUTE
-    slack = left.bit_length()
-    block = since // BLOCK % (24 * HOUR // BLOCK)
+    """The circles an order belongs to, the widest first."""
+    span = (max(0, deadline - since) // MINUTE).bit_length()
     return (
         (milestone,),
-        (milestone, service_level, slack),
-        (milestone, service_level, slack, hub_id),
-        (milestone, service_level, slack, hub_id, block),
+        (milestone, service_level),
+        (milestone, service_level, span),
+        (milestone, service_level, span, hub_id),
+        (milestone, service_level, span, hub_id, since // BLOCK % BLOCKS),
     )
-
-
-def _eta_keys(hub_id: str) -> tuple[Key, ...]:
-    return (("eta",), ("eta", hub_id))
-
-
-def _reference(s: Situation) -> tuple[int, tuple[Key, ...], Sequence[int]]:
-    """What the outcome is measured from, the circles it is looked up in, and the edges of their buckets."""
-    if s.eta and s.eta_at >= s.since:
-        return s.eta, _eta_keys(s.hub_id), AROUND
-    return s.since, _keys(s.hub_id, s.service_level, s.milestone, s.since, s.deadline), AHEAD

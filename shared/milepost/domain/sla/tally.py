@@ -1,0 +1,59 @@
+"""Tallies: how many promises were kept of how many, by the time that was left. Pure.
+
+All durations are microseconds.
+"""
+
+from array import array
+from bisect import bisect_right
+
+MINUTE = 60_000_000
+_GROWTH = 1.25
+_LONGEST = 120 * 1440 * MINUTE
+
+
+def _edges() -> tuple[int, ...]:
+    """Lower ends of the bins of time left: none, a minute, and each 1.25 times the one before, up to 120 days."""
+    edges = [0, MINUTE]
+    while edges[-1] < _LONGEST:
+        edges.append(int(edges[-1] * _GROWTH))
+    return tuple(edges)
+
+
+EDGES = _edges()
+BINS = len(EDGES)
+
+
+def bin_of(left: int) -> int:
+    """The bin of the time ``left``, 0 or more."""
+    return bisect_right(EDGES, left) - 1
+
+
+class Tally:
+    """How many orders stood somewhere with so much time left (``of``), and how many of them kept the promise.
+
+    Where a bin has counted ``most`` orders both counts are halved: what came last weighs most.
+    """
+
+    __slots__ = ("kept", "most", "of")
+
+    def __init__(self, most: float) -> None:
+        self.of = array("f", bytes(4 * BINS))
+        self.kept = array("f", bytes(4 * BINS))
+        self.most = most
+
+    def add(self, first: int, last: int, *, kept: bool) -> None:
+        """Count an order that stood here while its time left went through the bins ``first`` to ``last``."""
+        of, good, most = self.of, self.kept, self.most
+        for number in range(first, last + 1):
+            count = of[number] + 1.0
+            of[number] = count
+            if kept:
+                good[number] += 1.0
+            if count > most:
+                of[number] = count / 2
+                good[number] /= 2
+
+    @property
+    def weight(self) -> float:
+        """How much it has counted."""
+        return max(self.of)
