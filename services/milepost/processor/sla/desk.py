@@ -5,8 +5,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from milepost.domain import facts as f
+from milepost.domain.order import fold
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
+from milepost.domain.sla.words import PROMISE, State
 from milepost.processor.report import Report
 from milepost.processor.sla.warming import warm
 from milepost.processor.sla.watch import Told, Watch
@@ -65,10 +68,20 @@ class SlaDesk:
             if partition.watch is not None:
                 until = reached(partition)
                 partition.watch.tick(until, partition.awaits, lags=until < _now() - LAGS_US)
-                told += [(one, partition.number) for one in partition.watch.take()]
+                reached_here = partition.watch.take()
+                self._learn(partition, reached_here)
+                told += [(one, partition.number) for one in reached_here]
         if told:
             await self._tell(told)
             self._report.told([one for one, _ in told])
+
+    def _learn(self, partition: Partition, told: Sequence[Told]) -> None:
+        """Take in the promises just broken: a hub that stands still is to be noticed before its orders come."""
+        for one in told:
+            if one.step.rule == PROMISE and one.step.state is State.BREACHED:
+                facts = partition.orders.get(one.order_id)
+                if facts:
+                    self.forecast.learn(fold(f.decode(facts)))
 
     def _follow_policies(self, partitions: Mapping[int, Partition]) -> None:
         policies = self._policies()

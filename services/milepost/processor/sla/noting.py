@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 YIELD_EVERY = 200
+LATELY_US = 14 * 86_400_000_000
+"""What ended longer ago teaches nothing about the orders of today."""
 _ENDS = (f.Delivered, f.Returned, f.Lost)
 
 
@@ -35,10 +37,11 @@ async def look_at_slas(partition: "Partition", pending: "Pending", store: Store,
     unsure: list[Touched] = []
     for number, one in enumerate(touched):
         try:
-            if not watch.note(one.subject, one.order, pending.appended_of(one.subject), first=one.first):
+            appended = pending.appended_of(one.subject)
+            if appended - one.order.closed_at < LATELY_US and any(isinstance(fact, _ENDS) for fact in one.fresh):
+                watch.learn(one.subject, one.order)
+            if not watch.note(one.subject, one.order, appended, first=one.first):
                 unsure.append(one)
-            if one.order.closed_at and any(isinstance(fact, _ENDS) for fact in one.fresh):
-                watch.learn(one.order)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason to stop counting
             _give_up(watch, one, error, batch)
         if number % YIELD_EVERY == 0:

@@ -21,7 +21,7 @@ from milepost.domain.sla.words import PROMISE, RANKS, SILENCE, Cause, State
 QUIET_US = 45 * 60 * 1_000_000
 """Where no policy limits silence: an order of which nothing was heard for so long is silent, not known to be late."""
 
-_AT_RISK = RANKS[State.AT_RISK]
+_AT_RISK, _BREACHED = RANKS[State.AT_RISK], RANKS[State.BREACHED]
 _EXPECTED_RAISED = 1_000_000
 _LIMITS_KEPT = 50_000
 _NEVER = 1 << 62
@@ -124,9 +124,11 @@ class Watch:
         self._orders.pop(order_id, None)
         self._raised.pop(order_id, None)
 
-    def learn(self, order: Order) -> None:
-        """Take in how an order has ended."""
-        self._forecast.learn(order)
+    def learn(self, order_id: str, order: Order) -> None:
+        """Take in what became of the promise of an order that has ended, unless that was known with its breach."""
+        raised = self._raised.get(order_id, ())
+        if not any(one.rule == PROMISE and one.rank >= _BREACHED for one in raised):
+            self._forecast.learn(order)
 
     def found(self, order_id: str, order: Order, raised: list[Raised], known_at: int, now: int | None = None) -> None:
         """An order with all that was ever raised of it, as far as it is by ``now``.
