@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property docs test-containers clean
+.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property drill docs test-containers clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ soak-property: $(ENVIRONMENT) ## Generated lives of orders by the thousand again
 
 chaos: $(ENVIRONMENT) ## Faults against the platform under load (as root, or without those of the disk). SEED=1 FAULTS=100 ARGS="--limit 30".
 	cd tests && ../$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --faults $(FAULTS) $(ARGS)
+
+drill: $(ENVIRONMENT) ## A hub's collapse through the real platform with the intervals of operation; says how long the page took.
+	MILEPOST_TEST_PACE=real $(BIN)/pytest tests/e2e/alerting/test_alert.py -k collapses --capture no $(ARGS)
 
 test-containers: $(ENVIRONMENT) ## The integration tests against containers; skips where there is no engine.
 	MILEPOST_TEST_PLATFORM=containers $(BIN)/pytest tests/integration $(ARGS)

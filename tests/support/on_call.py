@@ -79,15 +79,16 @@ class OnCall:
             self.told.append(notification)
             self.changed.notify_all()
 
-    def pages(self, status: str = "firing") -> list[Notification]:
-        """What would have woken them."""
+    def pages(self, status: str = "firing", team: str = "") -> list[Notification]:
+        """What would have woken them, of one team or of any."""
         with self.changed:
-            return [one for one in self.told if one["receiver"].endswith("-pages") and one["status"] == status]
+            told = [one for one in self.told if one["receiver"].endswith(f"{team}-pages")]
+            return [one for one in told if one["status"] == status]
 
-    def wait_for(self, status: str, number: int = 1, seconds: float = PATIENCE) -> list[Notification]:
+    def wait_for(self, status: str, number: int = 1, seconds: float = PATIENCE, team: str = "") -> list[Notification]:
         """Wait for so many pages in ``status``."""
         deadline = time.monotonic() + seconds
-        while len(found := self.pages(status)) < number:
+        while len(found := self.pages(status, team)) < number:
             with self.changed:
                 assert self.changed.wait(deadline - time.monotonic()), f"{len(found)} pages {status}: {self.told}"
         return found
@@ -168,19 +169,26 @@ class Told:
             yield
 
 
-def monitoring(folder: Path, settings: Settings, webhook: str, scraping: list[dict[str, Any]]) -> list[Part]:
-    """Prometheus and Alertmanager in a hurry, as parts of a platform; Prometheus's data is in ``folder/series``."""
+def monitoring(
+    folder: Path, settings: Settings, webhook: str, scraping: list[dict[str, Any]], *, hurry: bool = True
+) -> list[Part]:
+    """Prometheus and Alertmanager, as parts of a platform; Prometheus's data is in ``folder/series``.
+
+    Without ``hurry`` they wait as they do in operation.
+    """
     folder.mkdir(exist_ok=True)
     prometheus, alertmanager = programs()
     ports = settings.port_of(Service.PROMETHEUS), settings.port_of(Service.ALERTMANAGER)
+    often = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": [f"{hurried_rules(folder)}/*.yml"],
+        "global": often if hurry else {"scrape_interval": "15s", "evaluation_interval": "15s"},
+        "rule_files": [f"{hurried_rules(folder) if hurry else deploy_folder() / 'prometheus' / 'rules'}/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{ports[1]}"]}]}]},
         "scrape_configs": scraping,
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(hurried_routes(webhook)))
+    routes = yaml.safe_dump(hurried_routes(webhook)) if hurry else alertmanager_config(webhook)
+    (folder / "alertmanager.yml").write_text(routes)
     return [
         Part(
             "alertmanager",
@@ -221,12 +229,11 @@ class Drill:
 
     settings: Settings
 
-    def firing(self, alertname: str) -> int:
-        """How many alerts of a name Prometheus says fire."""
+    def value(self, query: str) -> float | None:
+        """What Prometheus says of a query with one answer; None where it has none."""
         url = f"http://127.0.0.1:{self.settings.port_of(Service.PROMETHEUS)}/api/v1/query"
-        query = f'count(ALERTS{{alertname="{alertname}", alertstate="firing"}})'
         found = httpx.get(url, params={"query": query}, timeout=30).json()["data"]["result"]
-        return int(found[0]["value"][1]) if found else 0
+        return float(found[0]["value"][1]) if found else None
 
     def held_back(self, alertname: str) -> int:
         """How many alerts of a name Alertmanager knows and tells nobody of."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from milepost.docs.alerts.rule import Alert, Record, group_file
 from milepost.domain.kpis import KPIS, Kpi
-from milepost.domain.sla.burn import BURNS, LOWEST_COVERAGE, Burn
+from milepost.domain.sla.burn import BURNS, CHANCE, LOWEST_COVERAGE, Burn
 from milepost.domain.sla.policy import Band, Objective, Policies
 
 SURGE_SHARE = 0.3
@@ -81,6 +81,7 @@ def _burning(objective: Objective, burn: Burn) -> Record:
             f"and on (hub_id) milepost:objective_due{{{which}}} >= {objective.minimum}",
             f"and on (hub_id) ({_over(objective, burn, burn.long)})",
             f"and on (hub_id) ({_over(objective, burn, burn.short)})",
+            *([f"and on (hub_id) ({_beyond_chance(objective, burn.long)})"] if burn.severity == "page" else []),
         ]
     )
     share = f"{burn.factor:g} times the budget"
@@ -97,13 +98,27 @@ def _burning(objective: Objective, burn: Burn) -> Record:
 def _over(objective: Objective, burn: Burn, window: str) -> str:
     """Hubs whose share of failures over ``window`` is above the threshold, each by its own target."""
     which = f'objective="{objective.name}", window="{window}"'
-    others = "|".join(map(re.escape, sorted(objective.hubs)))
-    parts = [(f', hub_id!~"{_escaped(others)}"' if others else "", objective.target)]
-    parts += [(f', hub_id="{_escaped(hub)}"', target) for hub, target in sorted(objective.hubs.items())]
     return "\n    or ".join(
         f"milepost:objective_failed{{{which}{hub}}} / milepost:objective_due{{{which}}} > {burn.threshold(target):g}"
-        for hub, target in parts
+        for hub, target in _targets(objective)
     )
+
+
+def _beyond_chance(objective: Objective, window: str) -> str:
+    """Hubs with more failures than a hub that meets the objective has by chance."""
+    which = f'objective="{objective.name}", window="{window}"'
+    return "\n    or ".join(
+        f"milepost:objective_failed{{{which}{hub}}} - {round(1 - target, 6):g} * milepost:objective_due{{{which}}}"
+        f" > {CHANCE:g} * sqrt(milepost:objective_failed{{{which}{hub}}})"
+        for hub, target in _targets(objective)
+    )
+
+
+def _targets(objective: Objective) -> list[tuple[str, float]]:
+    """Each target with the matcher of its hubs."""
+    others = "|".join(map(re.escape, sorted(objective.hubs)))
+    parts = [(f', hub_id!~"{_escaped(others)}"' if others else "", objective.target)]
+    return parts + [(f', hub_id="{_escaped(hub)}"', target) for hub, target in sorted(objective.hubs.items())]
 
 
 def _escaped(text: str) -> str:

@@ -40,6 +40,13 @@ BURNS = (
 )
 """Every burn rule, the fastest first."""
 
+CHANCE = 2.5
+"""A page needs more failures than this many standard deviations above the budget, by the square root of the failures.
+
+At the objective, a hub with four orders due an hour has five failures (20 %) within some six hours of every sixth
+month, by mere chance. Where many are due, the thresholds ask for more than this anyway.
+"""
+
 LOWEST_COVERAGE = 0.9
 """Where less of a KPI's population is known, that itself is told."""
 
