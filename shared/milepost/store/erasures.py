@@ -1,7 +1,7 @@
 """Erasing personal data: the rows go from the tables, and what is read again later does not bring them back.
 
 Numbers do not change: nothing they follow from is personal. Dead letters keep their place and reason, and lose the
-bytes that speak of whom was erased.
+bytes that speak of whom was erased. Acknowledgements of SLAs lose their notes.
 """
 
 import json
@@ -22,6 +22,7 @@ _AT_ONCE = {"mutations_sync": 2, "allow_nondeterministic_mutations": 1}
 
 _ERASED = "(SELECT subject FROM erasures_store)"
 _PERSONAL = f"subject IN {_ERASED}"
+_NOTES = f"note != '' AND order_id IN {_ERASED}"
 _LETTERS_OF_SUBJECTS = f"record_value != '' AND (subject IN {_ERASED} OR record_key IN {_ERASED})"
 _LETTERS_THAT_NAME = "record_value != '' AND match(toValidUTF8(record_value), {pattern:String})"
 _LETTERS_THAT_SAY = "record_value != '' AND multiSearchAny(record_value, {needles:Array(String)})"
@@ -85,6 +86,10 @@ def _rows_of_erased(store: Store) -> Erased:
     if rows:
         # Not the lightweight kind, which leaves the rows in the files until the next merge.
         store.command(f"ALTER TABLE personal_store DELETE WHERE {_PERSONAL}", settings=_AT_ONCE)
+    (notes,) = store.query(f"SELECT count() FROM sla_acks_store WHERE {_NOTES}")[0]
+    if notes:
+        # Meant for what is done about an order; but people write what they like.
+        store.command(f"ALTER TABLE sla_acks_store UPDATE note = '' WHERE {_NOTES}", settings=_AT_ONCE)
     return Erased(personal=int(rows)) + _empty_letters(store, _LETTERS_OF_SUBJECTS, {})
 
 
