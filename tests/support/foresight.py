@@ -103,8 +103,8 @@ class Look(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a replay gave: when each promise (order and deadline) was first at risk, from when until when it was known to
-    be open, and the chances given at each arrival and at the marks.
+    """What a replay gave: when each promise (order and deadline) was first at risk, from when until when it was known
+    to be open, and the chances given at each arrival and at the marks.
     """
 
     warned: dict[tuple[str, int], int]

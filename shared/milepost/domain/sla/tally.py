@@ -11,7 +11,7 @@ _LONGEST = 120 * 1440 * MINUTE
 
 
 def _edges() -> tuple[int, ...]:
-    """Lower ends of the bins of time left: none, a minute, each half as long again as the one before, up to 120 days."""
+    """Lower ends of the bins of time left: 0, a minute, and each half as long again as the one before, to 120 days."""
     edges = [0, MINUTE]
     while edges[-1] < _LONGEST:
         edges.append(int(edges[-1] * _GROWTH))
