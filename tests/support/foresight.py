@@ -3,7 +3,8 @@ and a forecast that has learnt from nothing but what came before.
 """
 
 import gzip
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from pathlib import Path
@@ -94,26 +95,28 @@ def _case(order_id: str, order: Order) -> Case | None:
 
 
 class Look(NamedTuple):
-    """An undelivered order some time before its deadline: how long, at which clock, and the chance it was given."""
+    """An undelivered order some time before its deadline: how long, and the chance it was given (None: unknown)."""
 
-    before: int
-    at: int
+    left: int
     case: tuple[str, int]
     chance: float | None
 
 
 class Outcome(NamedTuple):
-    """What a replay gave: when each promise (order and deadline) was first at risk, and the chances on the way."""
+    """What a replay gave: when each promise (order and deadline) was first at risk, from when until when it was known
+    to be open, and the chances given at each arrival and at the marks.
+    """
 
     warned: dict[tuple[str, int], int]
-    looks: list[Look]
+    open: dict[tuple[str, int], tuple[int, int]]
     told: list[Look]
+    marked: list[Look]
 
 
-def replay(found: Trace, forecast: Forecast, marks: Iterable[int], limits: Limits | None = None) -> Outcome:
+def replay(found: Trace, forecast: Forecast, marks: Iterable[int] = (), limits: Limits | None = None) -> Outcome:
     """Decide as the processor does, at every arrival and at every moment at which a chance falls.
 
-    ``marks`` are how long before a deadline to look besides, for the record.
+    ``marks`` are times left at which every open order's chance is recorded besides.
     """
     return _Replay(forecast, tuple(marks), limits or Limits()).run(found)
 
@@ -129,8 +132,7 @@ class _Replay:
         self._orders: dict[str, Order] = {}
         self._taught: set[str] = set()
         self._at_risk: set[tuple[str, int]] = set()
-        self._marked: set[tuple[str, int]] = set()
-        self._outcome = Outcome({}, [], [])
+        self._outcome = Outcome({}, {}, [], [])
 
     def run(self, found: Trace) -> Outcome:
         for step in found.steps:
@@ -150,9 +152,9 @@ class _Replay:
             return
         if kind == "due":
             self._teach(order_id)
-        elif kind == "look":
+        elif kind == "mark":
             chance = self._forecast.chance(stands, moment)
-            self._outcome.looks.append(Look(deadline - moment, moment, (order_id, deadline), chance))
+            self._outcome.marked.append(Look(deadline - moment, (order_id, deadline), chance))
         else:
             self._decide(order_id, stands, moment)
 
@@ -160,19 +162,22 @@ class _Replay:
         order, order_id = step.order, step.order_id
         self._orders[order_id] = order
         deadline = order.promises.in_force.deadline if order.promises else 0
+        case = (order_id, deadline)
         stands = situation(order, deadline) if deadline > step.at else None
         if stands is None:
             self._stands.pop(order_id, None)
-            if order.delivered_at or (order.closed_at and not order.cancelled):
+            if case in self._outcome.open and step.at < self._outcome.open[case][1]:
+                self._outcome.open[case] = (self._outcome.open[case][0], step.at)
+            if order.delivered_at:
                 self._teach(order_id)
             return
         self._stands[order_id] = stands
-        if (order_id, deadline) not in self._marked:
-            self._marked.add((order_id, deadline))
+        if case not in self._outcome.open:
             self._set(deadline, "due", order_id, deadline)
             for mark in self._marks:
                 if deadline - mark >= step.at:
-                    self._set(deadline - mark, "look", order_id, deadline)
+                    self._set(deadline - mark, "mark", order_id, deadline)
+        self._outcome.open[case] = (self._outcome.open.get(case, (step.at, 0))[0], deadline)
         self._decide(order_id, stands, step.at, told=True)
 
     def _teach(self, order_id: str) -> None:
@@ -184,7 +189,7 @@ class _Replay:
         case = (order_id, stands.deadline)
         chance = self._forecast.chance(stands, now)
         if told:
-            self._outcome.told.append(Look(stands.deadline - now, now, case, chance))
+            self._outcome.told.append(Look(stands.deadline - now, case, chance))
         if chance is None:
             return
         if chance < self._limits.risk_below:
@@ -196,3 +201,55 @@ class _Replay:
         falls = self._forecast.falls_below(stands, self._limits.risk_below, now)
         if falls is not None:
             self._set(falls, "falls", order_id, stands.deadline)
+
+
+class Rule(NamedTuple):
+    """What warnings were worth: how many, the share of them that broke, the share of the broken that had one before
+    the deadline, and by how long before (the median, and what nine in ten had at least).
+    """
+
+    warned: int
+    precision: float
+    recall: float
+    lead_p50: float
+    lead_p10: float
+
+
+def judge(warned: Mapping[tuple[str, int], int], cases: Mapping[tuple[str, int], bool]) -> Rule:
+    """What ``warned`` was worth over ``cases`` (whether each promise was kept)."""
+    leads = sorted(case[1] - at for case, at in warned.items() if cases.get(case) is False)
+    told = sum(case in cases for case in warned)
+    broken = sum(not kept for kept in cases.values())
+    if not leads:
+        return Rule(told, 0.0, 0.0, 0.0, 0.0)
+    return Rule(told, len(leads) / told, len(leads) / broken, leads[len(leads) // 2], leads[len(leads) // 10])
+
+
+def naive(outcome: Outcome, before: int) -> dict[tuple[str, int], int]:
+    """The rule that everything undelivered ``before`` its deadline is at risk, from the same knowledge."""
+    found = {}
+    for case, (first, last) in outcome.open.items():
+        at = max(case[1] - before, first)
+        if at < last:
+            found[case] = at
+    return found
+
+
+def area(looks: Iterable[tuple[float, bool]]) -> float:
+    """How often a kept promise was given a higher chance than a broken one (the area under the ROC curve).
+
+    By the ranks, ties halved (Mann and Whitney, 1947).
+    """
+    ranked = sorted(looks)
+    kept = sum(good for _, good in ranked)
+    broken = len(ranked) - kept
+    if not kept or not broken:
+        return math.nan
+    total, begin = 0.0, 0
+    while begin < len(ranked):
+        end = begin
+        while end < len(ranked) and ranked[end][0] == ranked[begin][0]:
+            end += 1
+        total += sum(good for _, good in ranked[begin:end]) * (begin + 1 + end) / 2
+        begin = end
+    return (total - kept * (kept + 1) / 2) / (kept * broken)

@@ -28,7 +28,7 @@ def kpi(
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--kpi", help="KPIs, comma-separated (docs/kpis.md lists them); all if left out."),
+        typer.Option("--kpi", help="KPIs, comma-separated (docs/kpis.md); all but breach_warning if left out."),
     ] = None,
     where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

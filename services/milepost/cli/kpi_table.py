@@ -82,6 +82,9 @@ def _more(row: KpiRow, currency: str) -> str:
         return "  ".join(f"{name} {value:,.1f}" for name, value in parts if isinstance(value, float))
     if isinstance(row.high, float) and row.high != row.value:
         return f"up to {shown(row.high, row.unit, currency)} were the unknown good"
+    if isinstance(row.precision, float):
+        lead = f"  lead p50 {row.lead_p50:,.1f} min" if isinstance(row.lead_p50, float) else ""
+        return f"precision {shown(row.precision, row.unit, currency)}{lead}"
     if row.kpi == "csat" and isinstance(row.mean, float):
         return f"mean score {row.mean:.2f}"
     return ""

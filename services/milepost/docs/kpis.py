@@ -1,6 +1,15 @@
 """`docs/kpis.md`: the KPI catalogue for people."""
 
-from milepost.domain.kpis import ABANDONED_AFTER_DAYS, COST_DIMENSIONS, DIMENSIONS, GAUGES, KPIS, Kpi
+from milepost.domain.kpis import (
+    ABANDONED_AFTER_DAYS,
+    COST_DIMENSIONS,
+    DIMENSIONS,
+    FORESIGHTS,
+    GAUGES,
+    KPIS,
+    Foresight,
+    Kpi,
+)
 from milepost.domain.windows import COST_WINDOWS, WINDOWS
 
 HEAD = """\
@@ -48,8 +57,13 @@ def render() -> str:
     )
     terms = "\n## Terms\n\n| term | what |\n| --- | --- |\n"
     terms += "".join(f"| {term} | {meaning} |\n" for term, meaning in TERMS.items())
+    warnings = "".join(_foresight(foresight) for foresight in FORESIGHTS)
+    warnings = (
+        "\n## About warnings\n\nTold from the lives of SLAs, and only where asked by name: "
+        f"`milepost kpi --kpi {FORESIGHTS[0].name} --by hub_id`, `GET /v1/kpis?kpi={FORESIGHTS[0].name}`.\n\n{warnings}"
+    )
     now = f"\n## About now\n\n| KPI | what | version |\n| --- | --- | --- |\n{gauges}"
-    return f"{HEAD}{table}{rows}\n## What they tell\n\n{details}{now}{dimensions}{terms}"
+    return f"{HEAD}{table}{rows}\n## What they tell\n\n{details}{now}{warnings}{dimensions}{terms}"
 
 
 def _row(kpi: Kpi) -> str:
@@ -57,6 +71,13 @@ def _row(kpi: Kpi) -> str:
     unit = {"currency": "reporting currency"}.get(kpi.unit, kpi.unit)
     cells = (f"`{_name(kpi)}`", unit, better, kpi.numerator_text, kpi.denominator_text, kpi.moment, str(kpi.version))
     return f"| {' | '.join(cells)} |\n"
+
+
+def _foresight(foresight: Foresight) -> str:
+    return (
+        f"- **`{foresight.name}`** (version {foresight.version}): {foresight.numerator_text} / "
+        f"{foresight.denominator_text}, counted when they were {foresight.moment}. {foresight.text}\n"
+    )
 
 
 def _name(kpi: Kpi) -> str:

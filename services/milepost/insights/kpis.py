@@ -1,6 +1,7 @@
 """``GET /v1/kpis``: the same answers as ``milepost kpi --json``."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from milepost.reading.question import Question, QuestionError, ask
 from milepost.store.client import Store
 
 _encode = msgspec.json.Encoder().encode
+_KPI = "KPIs, comma-separated or repeated; all but breach_warning if left out."
 
 
 def kpis_router(store: Store, gate: Gate) -> APIRouter:
@@ -46,7 +48,9 @@ def kpis_router(store: Store, gate: Gate) -> APIRouter:
         ] = None,
         by: Annotated[list[str], Query(description="Dimensions, comma-separated or repeated.")] = [],  # noqa: B006
         where: Annotated[list[str], Query(description="`dimension=value`; may be repeated.")] = [],  # noqa: B006
-        kpi: Annotated[list[str], Query(description="KPIs, comma-separated or repeated; all if left out.")] = [],  # noqa: B006
+        kpi: Annotated[
+            list[str], Query(description="KPIs, comma-separated or repeated; all but breach_warning if left out.")
+        ] = [],  # noqa: B006
     ) -> Response:
         credential = gate.admit(request, Right.READ)
         now = datetime.now(UTC)
@@ -73,4 +77,4 @@ def _permitted(question: Question, credential: Credential) -> Question:
     if set(asked) != {credential.merchant}:
         raise ProblemError(403, f"the key of {credential.name!r} stands for {credential.merchant!r} only")
     where = {**dict(question.where), "merchant_id": (credential.merchant,)}
-    return Question(question.start, question.end, question.by, tuple(where.items()), question.kpis, question.gauges)
+    return replace(question, where=tuple(where.items()))

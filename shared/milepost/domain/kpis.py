@@ -319,5 +319,37 @@ GAUGES: tuple[Gauge, ...] = (
     Gauge("orphan_orders", 1, "Orders heard of but not placed: their events wait, and count in full once it comes."),
 )
 
+
+@dataclass(frozen=True)
+class Foresight:
+    """How good the warnings of broken promises were, told from the lives of SLAs. Asked only by name.
+
+    ``value`` is the recall; ``precision`` and ``lead_p50`` (minutes) stand beside it.
+    """
+
+    name: str
+    version: int
+    numerator_text: str
+    denominator_text: str
+    moment: str
+    text: str
+    unit: Unit = "ratio"
+    direction: Direction = "higher"
+
+
+FORESIGHTS: tuple[Foresight, ...] = (
+    Foresight(
+        "breach_warning",
+        1,
+        "promises broken that had been at risk before they were due",
+        "promises broken: breached, and not withdrawn",
+        "due: the deadline and the grace of its policy",
+        "Whether breaches are seen before they happen. `precision` is the share of the promises at risk that broke, of "
+        "those that broke or were kept; `lead_p50` by how many minutes the median warning of a broken promise came "
+        "before it was due. Cancelled before, moved and retracted promises count nowhere.",
+    ),
+)
+"""Told on request alone: every other question is answered from the KPI minutes and orders."""
+
 KPI_NAMES: tuple[str, ...] = tuple(dict.fromkeys(kpi.name for kpi in KPIS))
 """Names of the windowed KPIs, in the catalogue's order."""

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from milepost.reading.foresight import Warned, read_foresight
 from milepost.reading.gauges import read_gauges
 from milepost.reading.progress import watermark
 from milepost.reading.question import Question
-from milepost.reading.rows import KpiRow, gauge_row, kpi_rows
+from milepost.reading.rows import KpiRow, foresight_row, gauge_row, kpi_rows
 from milepost.reading.sums import read
 from milepost.store.client import Store
 from milepost.store.currency import stored_currency
@@ -41,8 +42,20 @@ def answer(store: Store, question: Question, now: datetime) -> Answer:
         reading_currency = aside.submit(stored_currency, store)
         counting = aside.submit(read_gauges, store, now, question.gauges, question.by, question.where)
         rows = list(kpi_rows(question, read(store, question)))
+        rows += _foresight_rows(store, question)
         counted, currency = counting.result(), reading_currency.result() or ""
     for gauge in question.gauges:
         for labels in sorted(counted):
             rows.append(gauge_row(gauge, dict(zip(question.by, labels, strict=True)), counted[labels][gauge.name]))
     return Answer(as_of=now, watermark=until, start=question.start, end=question.end, currency=currency, rows=rows)
+
+
+def _foresight_rows(store: Store, question: Question) -> list[KpiRow]:
+    if not question.foresights:
+        return []
+    warned = read_foresight(store, question.start, question.end, question.by, question.where)
+    return [
+        foresight_row(foresight, dict(zip(question.by, labels, strict=True)), warned.get(labels, Warned()))
+        for foresight in question.foresights
+        for labels in (sorted(warned) if question.by else [()])
+    ]

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from milepost.domain.kpis import COST_DIMENSIONS, DIMENSIONS, GAUGES, KPI_NAMES, KPIS, Gauge, Kpi
+from milepost.domain.kpis import COST_DIMENSIONS, DIMENSIONS, FORESIGHTS, GAUGES, KPI_NAMES, KPIS, Foresight, Gauge, Kpi
 from milepost.domain.windows import COSTLY
 
 COST_KPI = COSTLY
 GAUGE_NAMES = tuple(gauge.name for gauge in GAUGES)
+FORESIGHT_NAMES = tuple(foresight.name for foresight in FORESIGHTS)
 ALL_TIME = "all"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Where all time begins: no event may be older."""
@@ -33,7 +34,8 @@ class QuestionError(ValueError):
 class Question:
     """KPIs over ``[start, end)``, whole minutes in UTC, one answer row for each combination of the dimensions ``by``.
 
-    ``where`` holds, for each dimension it names, the values that count. ``kpis`` and ``gauges`` are what is asked.
+    ``where`` holds, for each dimension it names, the values that count. ``kpis``, ``gauges`` and ``foresights`` are
+    what is asked.
     """
 
     start: datetime
@@ -42,6 +44,7 @@ class Question:
     where: tuple[tuple[str, tuple[str, ...]], ...]
     kpis: tuple[Kpi, ...]
     gauges: tuple[Gauge, ...]
+    foresights: tuple[Foresight, ...] = ()
 
     @property
     def used(self) -> frozenset[str]:
@@ -63,7 +66,7 @@ def ask(
 
     ``start`` and ``end`` are moments with offset, or ``window`` a span before ``end`` (by default now): ``90m``,
     ``24h``, ``30d`` or ``all``; ``where`` are ``dimension=value``, several values of a dimension each count; no
-    ``kpis`` stands for all of them.
+    ``kpis`` stands for all of them but those told from SLAs, which must be named.
 
     Raises:
         QuestionError: part of it cannot be understood.
@@ -73,8 +76,8 @@ def ask(
         _check(name, (*DIMENSIONS, *COST_DIMENSIONS), "by", "dimension")
     filters = _filters(where)
     opens, closes = _span(now, start, end, window)
-    chosen, gauges = _chosen(tuple(_split(kpis)), {*dimensions, *(name for name, _ in filters)})
-    return Question(opens, closes, dimensions, filters, chosen, gauges)
+    chosen, gauges, foresights = _chosen(tuple(_split(kpis)), {*dimensions, *(name for name, _ in filters)})
+    return Question(opens, closes, dimensions, filters, chosen, gauges, foresights)
 
 
 def parse_moment(text: str, field: str) -> datetime:
@@ -149,9 +152,9 @@ def _filters(where: Iterable[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((name, tuple(dict.fromkeys(found))) for name, found in values.items())
 
 
-def _chosen(names: tuple[str, ...], used: set[str]) -> tuple[tuple[Kpi, ...], tuple[Gauge, ...]]:
+def _chosen(names: tuple[str, ...], used: set[str]) -> tuple[tuple[Kpi, ...], tuple[Gauge, ...], tuple[Foresight, ...]]:
     for name in names:
-        _check(name, (*KPI_NAMES, *GAUGE_NAMES), "kpi", "KPI")
+        _check(name, (*KPI_NAMES, *GAUGE_NAMES, *FORESIGHT_NAMES), "kpi", "KPI")
     costly = sorted(used & set(COST_DIMENSIONS))
     if costly:
         others = [name for name in names if name != COST_KPI]
@@ -159,4 +162,8 @@ def _chosen(names: tuple[str, ...], used: set[str]) -> tuple[tuple[Kpi, ...], tu
             raise QuestionError("kpi", f"{others[0]} has no {costly[0]}; only {COST_KPI} can be asked by it")
         names = (COST_KPI,)
     wanted = set(names) or {*KPI_NAMES, *GAUGE_NAMES}
-    return tuple(kpi for kpi in KPIS if kpi.name in wanted), tuple(gauge for gauge in GAUGES if gauge.name in wanted)
+    return (
+        tuple(kpi for kpi in KPIS if kpi.name in wanted),
+        tuple(gauge for gauge in GAUGES if gauge.name in wanted),
+        tuple(foresight for foresight in FORESIGHTS if foresight.name in wanted),
+    )

@@ -6,8 +6,9 @@ from itertools import accumulate
 
 from msgspec import UNSET, Struct, UnsetType
 
-from milepost.domain.kpis import MINUTE_US, Gauge, Kpi
+from milepost.domain.kpis import MINUTE_US, Foresight, Gauge, Kpi
 from milepost.domain.measures import bucket_middle
+from milepost.reading.foresight import Warned
 from milepost.reading.question import Question
 from milepost.reading.sums import Labels, Sums
 
@@ -34,6 +35,8 @@ class KpiRow(Struct, frozen=True, kw_only=True):
     p90: float | UnsetType | None = UNSET
     p95: float | UnsetType | None = UNSET
     high: float | UnsetType | None = UNSET
+    precision: float | UnsetType | None = UNSET
+    lead_p50: float | UnsetType | None = UNSET
 
 
 def kpi_rows(question: Question, found: Mapping[Labels, Sums]) -> Iterator[KpiRow]:
@@ -81,6 +84,23 @@ def gauge_row(gauge: Gauge, dimensions: dict[str, str], number: int) -> KpiRow:
         numerator=number,
         denominator=None,
         coverage=1.0,
+    )
+
+
+def foresight_row(foresight: Foresight, dimensions: dict[str, str], warned: Warned) -> KpiRow:
+    """The row of how good warnings were."""
+    decided = warned.foreseen + warned.false_alarms
+    return KpiRow(
+        kpi=foresight.name,
+        version=foresight.version,
+        unit=foresight.unit,
+        dimensions=dimensions,
+        value=warned.foreseen / warned.broken if warned.broken else None,
+        numerator=warned.foreseen,
+        denominator=warned.broken,
+        coverage=1.0 if warned.broken else None,
+        precision=warned.foreseen / decided if decided else None,
+        lead_p50=warned.lead_p50 / MINUTE_US if warned.foreseen else None,
     )
 
 

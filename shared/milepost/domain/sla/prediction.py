@@ -16,7 +16,8 @@ BLOCK = 240 * MINUTE
 """Hours of the day are told apart in blocks of so many."""
 BLOCKS = 6
 
-Key = tuple[str | int, ...]
+Place = tuple[Milestone, str, int, str, int]
+"""Where an order is counted: milestone, service level, span, hub, block."""
 
 
 class Forecast:
@@ -38,7 +39,8 @@ class Forecast:
     """Tallies kept, some 700 bytes each."""
 
     def __init__(self) -> None:
-        self._tallies: dict[Key, Tally] = {}
+        self._tallies: dict[tuple[str | int, ...], Tally] = {}
+        self._companies: dict[Place, list[Tally]] = {}
         self._estimates = Estimates()
 
     def seed(self, orders: Iterable[Order]) -> None:
@@ -60,11 +62,11 @@ class Forecast:
             return
         delivered_at = order.delivered_at
         kept = 0 < delivered_at <= deadline
-        tallies = self._tallies
         for milestone, since, until in passages(order, delivered_at if kept else deadline):
             first, last = bin_of(deadline - until), bin_of(deadline - since)
-            for key in _keys(placed.hub_id, placed.service_level, milestone, since, deadline):
-                (tallies.get(key) or self._new(key)).add(first, last, kept=kept)
+            place = _place(placed.hub_id, placed.service_level, milestone, since, deadline)
+            for tally in self._companies.get(place) or self._joined(place):
+                tally.add(first, last, kept=kept)
         if order.eta and delivered_at:
             self._estimates.learn(placed.hub_id, delivered_at - order.eta)
         elif order.eta and order.eta <= deadline:
@@ -106,31 +108,41 @@ class Forecast:
             moment = ends
         return None
 
-    def _company(self, s: Situation) -> list[tuple[Tally, float]]:
-        """The tallies to compare with, the widest first, each with its pull; none where the widest is missing."""
-        find = self._tallies.get
-        keys = _keys(s.hub_id, s.service_level, s.milestone, s.since, s.deadline)
-        return [(tally, pull) for key, pull in zip(keys, self.PULL, strict=True) if (tally := find(key)) is not None]
+    def _company(self, s: Situation) -> list[Tally]:
+        """The tallies to compare with, the widest first; where none was counted in its place, those there are."""
+        place = _place(s.hub_id, s.service_level, s.milestone, s.since, s.deadline)
+        company = self._companies.get(place)
+        if company is not None:
+            return company
+        return [tally for circle in _circles(place) if (tally := self._tallies.get(circle)) is not None]
 
-    def _among(self, company: list[tuple[Tally, float]], number: int) -> float | None:
+    def _joined(self, place: Place) -> list[Tally]:
+        """The tallies of ``place``, made where they are missing."""
+        if len(self._tallies) >= self.TALLIES:
+            kept = sorted(self._tallies.items(), key=lambda item: item[1].weight)[self.TALLIES // 4 :]
+            self._tallies = dict(kept)
+            self._companies.clear()
+        company = []
+        for circle in _circles(place):
+            tally = self._tallies.get(circle)
+            if tally is None:
+                tally = self._tallies[circle] = Tally(self.MOST)
+            company.append(tally)
+        self._companies[place] = company
+        return company
+
+    def _among(self, company: list[Tally], number: int) -> float | None:
         """The share of ``company`` that kept the promise, of those with the time left of bin ``number``."""
-        if not company or company[0][0].of[number] < self.FEWEST:
+        if not company or company[0].of[number] < self.FEWEST:
             return None
         chance = 0.5
-        for tally, pull in company:
+        for tally, pull in zip(company, self.PULL, strict=False):
             chance = (tally.kept[number] + pull * chance) / (tally.of[number] + pull)
         return chance
 
     def _told(self, s: Situation) -> Curve | None:
         """What ETAs like that of ``s`` are worth; None where it has none, or one from before its milestone."""
         return self._estimates.curve(s.hub_id) if s.eta and s.eta_at >= s.since else None
-
-    def _new(self, key: Key) -> Tally:
-        if len(self._tallies) >= self.TALLIES:
-            kept = sorted(self._tallies.items(), key=lambda item: item[1].weight)[self.TALLIES // 4 :]
-            self._tallies = dict(kept)
-        tally = self._tallies[key] = Tally(self.MOST)
-        return tally
 
 
 def _falls(curve: Curve | None, chance: float, threshold: float, s: Situation, moment: int) -> int | None:
@@ -145,13 +157,19 @@ def _falls(curve: Curve | None, chance: float, threshold: float, s: Situation, m
     return s.eta + int(falls) + 1 if falls < s.deadline - s.eta else None
 
 
-def _keys(hub_id: str, service_level: str, milestone: Milestone, since: int, deadline: int) -> tuple[Key, ...]:
-    """The circles an order belongs to, the widest first."""
+def _place(hub_id: str, service_level: str, milestone: Milestone, since: int, deadline: int) -> Place:
+    """Where an order at ``milestone`` since ``since`` is counted; its span is the time left then, told by doubling."""
     span = (max(0, deadline - since) // MINUTE).bit_length()
+    return milestone, service_level, span, hub_id, since // BLOCK % BLOCKS
+
+
+def _circles(place: Place) -> tuple[tuple[str | int, ...], ...]:
+    """The circles of ``place``, the widest first."""
+    milestone = place[0].value
     return (
         (milestone,),
-        (milestone, service_level),
-        (milestone, service_level, span),
-        (milestone, service_level, span, hub_id),
-        (milestone, service_level, span, hub_id, since // BLOCK % BLOCKS),
+        (milestone, place[1]),
+        (milestone, *place[1:3]),
+        (milestone, *place[1:4]),
+        (milestone, *place[1:]),
     )

@@ -3,16 +3,15 @@
 All durations are microseconds.
 """
 
-from array import array
 from bisect import bisect_right
 
 MINUTE = 60_000_000
-_GROWTH = 1.25
+_GROWTH = 1.5
 _LONGEST = 120 * 1440 * MINUTE
 
 
 def _edges() -> tuple[int, ...]:
-    """Lower ends of the bins of time left: none, a minute, and each 1.25 times the one before, up to 120 days."""
+    """Lower ends of the bins of time left: 0, a minute, and each half as long again as the one before, to 120 days."""
     edges = [0, MINUTE]
     while edges[-1] < _LONGEST:
         edges.append(int(edges[-1] * _GROWTH))
@@ -37,8 +36,8 @@ class Tally:
     __slots__ = ("kept", "most", "of")
 
     def __init__(self, most: float) -> None:
-        self.of = array("f", bytes(4 * BINS))
-        self.kept = array("f", bytes(4 * BINS))
+        self.of = [0.0] * BINS
+        self.kept = [0.0] * BINS
         self.most = most
 
     def add(self, first: int, last: int, *, kept: bool) -> None:
