@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, dashboard, events, kpis, metrics, openapi, schemas, settings
+from milepost.docs import asyncapi, events, kpis, metrics, openapi, schemas, settings
+from milepost.docs.dashboards import catalogue
 from milepost.settings import EDGE_SERVICES, Service
 
 Render = Callable[[], str]
@@ -13,7 +14,7 @@ Render = Callable[[], str]
 GENERATED: dict[str, Render] = {
     "docs/events.md": events.render,
     "docs/asyncapi.yaml": asyncapi.render,
-    "grafana/dashboards/milepost-overview.json": dashboard.render,
+    **{f"grafana/dashboards/{uid}.json": partial(catalogue.render, uid) for uid in catalogue.BUILDERS},
     "docs/kpis.md": kpis.render,
     "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,
