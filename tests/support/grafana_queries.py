@@ -56,7 +56,7 @@ class View:
 
     def promql(self, asked: str) -> str:
         """The PromQL as Prometheus gets it."""
-        found = self._variables(asked.replace("$__rate_interval", "1m"))
+        found = re.sub(r"\$\{(\w+)\}", lambda match: self._pattern(match[1]), asked.replace("$__rate_interval", "1m"))
         assert "$" not in found, found
         return found
 
@@ -73,6 +73,15 @@ class View:
             asked = asked[:at] + ("1=1" if everything else condition) + asked[end:]
         return asked
 
+    def _pattern(self, name: str) -> str:
+        """A variable as Prometheus's datasource puts it between double quotes: a pattern, escaped for both."""
+        chosen = self.chosen[name]
+        if isinstance(chosen, str) and chosen != ALL:
+            return chosen
+        values = self.options[name] if chosen == ALL else chosen
+        escaped = [re.sub(r"([$^*{}\[\]'+?.()|])", r"\\\\\1", value) for value in values]
+        return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
     def _variables(self, asked: str) -> str:
         return re.sub(r"\$\{(\w+)(?::(\w+))?\}", lambda match: self._variable(match[1], match[2]), asked)
 
@@ -81,9 +90,6 @@ class View:
         values = self.options[name] if chosen == ALL else [chosen] if isinstance(chosen, str) else list(chosen)
         if form == "singlequote":
             return ",".join("'" + value.replace("'", "\\'") + "'" for value in values)
-        if form == "regex":
-            escaped = [re.sub(r"([\\^$.*+?()\[\]{}|/-])", r"\\\\\1", value) for value in values]
-            return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
         assert form is None, form
         assert len(values) == 1, name
         return values[0]

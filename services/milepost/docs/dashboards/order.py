@@ -35,7 +35,7 @@ def _state() -> Json:
         "multiIf(delivered_at IS NOT NULL AND delivered_at <= deadline, 'kept', delivered_at IS NOT NULL, 'broken: "
         "late', "
         "due = 0, 'not due', deadline < now(), 'broken: not delivered', 'still open') AS promise, "
-        "multiIf(in_full IS NULL, 'unknown', in_full = 1, 'yes', 'no') AS in_full, score, cost "
+        "multiIf(in_full IS NULL, 'unknown', in_full = 1, 'yes', 'no') AS complete, score, cost "
         f"FROM orders WHERE order_id = {_ORDER}"
     )
     columns = [
@@ -48,7 +48,7 @@ def _state() -> Json:
         Column("eta", "Expected", TIME, "The last ETA that was sent."),
         Column("failed_attempts", "Failed attempts", COUNT),
         Column("promise", "Promise", TEXT),
-        Column("in_full", "In full", TEXT),
+        Column("complete", "In full", TEXT),
         Column("score", "Score", NUMBER, "1 to 5, the latest."),
         Column("cost", "Cost (${currency})", NUMBER, "Booked on the order itself.", 2),
     ]  # fmt: skip

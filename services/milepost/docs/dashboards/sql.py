@@ -144,9 +144,10 @@ def _costs(kpis: tuple[Kpi, ...]) -> bool:
 
 
 def histogram(kpi: Kpi, *, keys: str = "", where: str = HUBS) -> str:
-    """A subquery of a duration's histogram, over what ``hours`` reads: ``keys``, ``minutes`` (a bucket's middle), ``n``.
+    """A duration's histogram as a subquery, over what ``hours`` reads.
 
-    A bucket's middle follows from its number: within one in ten thousand of ``domain.measures.bucket_middle`` above a
+    Its columns are ``keys`` (expressions on ``minute`` and ``hub_id``), ``minutes`` (a bucket's middle), and ``n``. A
+    bucket's middle follows from its number: within three in ten thousand of ``domain.measures.bucket_middle`` above a
     tenth of a second.
     """
     if kpi.histogram is None:
@@ -154,7 +155,12 @@ def histogram(kpi: Kpi, *, keys: str = "", where: str = HUBS) -> str:
     low = kpi.histogram * BUCKETS_PER_HISTOGRAM
     anchor = bucket_middle(_ANCHOR) / MINUTE_US
     middle = f"if(bucket = {low}, 0, {anchor!r} * pow({GROWTH}, toInt32(bucket) - {low + _ANCHOR}))"
-    columns = "minute, hub_id, hist_bucket, hist_count"
+    # A row holds all the histograms: cutting this one out before its buckets become rows takes a third less time.
+    mine = f"key >= {low} AND key < {low + BUCKETS_PER_HISTOGRAM}"
+    columns = (
+        f"minute, hub_id, arrayFilter(key -> {mine}, hist_bucket) AS buckets, "
+        f"arrayFilter((n, key) -> {mine}, hist_count, hist_bucket) AS counts"
+    )
     rows = (
         f"SELECT {columns} FROM kpi_hours WHERE minute >= $__fromTime AND minute < $__toTime "
         f"AND minute < toStartOfHour(now()) AND {where} AND {NO_COSTS} "
@@ -166,8 +172,7 @@ def histogram(kpi: Kpi, *, keys: str = "", where: str = HUBS) -> str:
     plain_keys = "".join(f"{key.rpartition(' AS ')[2]}, " for key in keys.split(", ")) if keys else ""
     return (
         f"(SELECT {named_keys}{middle} AS minutes, toUInt64(sum(count)) AS n FROM ({rows}) "
-        f"ARRAY JOIN hist_bucket AS bucket, hist_count AS count "
-        f"WHERE bucket >= {low} AND bucket < {low + BUCKETS_PER_HISTOGRAM} GROUP BY {plain_keys}bucket HAVING n > 0)"
+        f"ARRAY JOIN buckets AS bucket, counts AS count GROUP BY {plain_keys}bucket HAVING n > 0)"
     )
 
 
