@@ -12,12 +12,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.made-from-requirements-lock
 BENCH_ENVIRONMENT := $(VENV)/.made-from-requirements-bench-lock
+GRAFANA_VENV := .venv-grafana
+GRAFANA_ENVIRONMENT := $(GRAFANA_VENV)/.made-from-requirements-grafana-lock
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property drill docs test-containers clean
+.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property drill docs \
+	grafana-env grafana-shots test-containers clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,7 +30,7 @@ env: $(ENVIRONMENT) ## Make the environment in .venv from requirements.lock.
 run: $(ENVIRONMENT) ## Start the whole platform with a live demonstration; Ctrl-C stops it. DATA=folder, ARGS="--port-base 18000".
 	@exec $(BIN)/milepost up --demo --data $(DATA) $(ARGS)
 
-test: $(ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name", AT_ONCE=1 one after the other.
+test: $(ENVIRONMENT) $(GRAFANA_ENVIRONMENT) ## Run every test this machine can run. ARGS="-k name", AT_ONCE=1 one after the other.
 	$(BIN)/pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(ENVIRONMENT) ## Style, types, layers, and whether generated documents are stale.
@@ -45,6 +48,11 @@ format: $(ENVIRONMENT) ## Bring the sources into shape.
 
 docs: $(ENVIRONMENT) ## Regenerate the generated documents.
 	$(BIN)/python -m milepost.docs
+
+grafana-env: $(GRAFANA_ENVIRONMENT) ## Make .venv-grafana, in which `milepost grafana push` works.
+
+grafana-shots: $(ENVIRONMENT) ## Screenshots of every dashboard: GRAFANA_URL=http://127.0.0.1:3000, where there is one.
+	$(BIN)/python tests/support/grafana_shots.py $(ARGS)
 
 bench: $(BENCH_ENVIRONMENT) ## Measure, beside peers that do the same job; prints a table and JSON.
 	cd tests && ../$(BIN)/python -m bench $(ARGS)
@@ -74,11 +82,12 @@ lock: $(ENVIRONMENT) ## Choose the newest allowed versions anew and write the lo
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) --upgrade pyproject.toml --extra embedded --group dev --group build --output-file requirements.lock
 	$(COMPILE) --upgrade pyproject.toml --group bench --constraint requirements.lock --output-file requirements-bench.lock
+	$(COMPILE) --upgrade pyproject.toml --extra grafana --group build --constraint requirements.lock --output-file requirements-grafana.lock
 	$(BIN)/python -m milepost.embedded.jars
 	$(COMPILE) --upgrade pyproject.toml --group build --constraint requirements.lock --output-file requirements-image.lock
 
 clean: ## Remove the environment and what tools have left; not the data.
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(GRAFANA_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(ENVIRONMENT): requirements.lock pyproject.toml
@@ -91,6 +100,13 @@ $(ENVIRONMENT): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(GRAFANA_ENVIRONMENT): $(ENVIRONMENT) requirements-grafana.lock
+	@echo "making $(GRAFANA_VENV) for milepost grafana"
+	$(PYTHON) -m venv $(GRAFANA_VENV)
+	$(GRAFANA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-grafana.lock
+	$(GRAFANA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BENCH_ENVIRONMENT): $(ENVIRONMENT) requirements-bench.lock

@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     insights: str | None = Field(None, description="URL of the insights API.")
     prometheus: str | None = Field(None, description="URL of Prometheus.")
     alertmanager: str | None = Field(None, description="URL of Alertmanager.")
+    grafana: str | None = Field(None, description="URL of the Grafana that `milepost grafana` talks to.")
+    grafana_token: SecretStr = Field(
+        SecretStr(""), description="Token of a service account there, with the role Editor."
+    )
     partitions: int = Field(
         4, ge=1, le=512, description="Partitions of the lifecycle topic when it is made; never changed after."
     )

@@ -146,7 +146,7 @@ def test_compose_pins_every_image_in_one_place_and_publishes_on_loopback_only() 
     assert not [variable for variable in pinned if re.search("PASSWORD|SECRET|TOKEN", variable)]
 
 
-@pytest.mark.parametrize("part", ["requirements-image.lock", "requirements-bench.lock"])
+@pytest.mark.parametrize("part", ["requirements-image.lock", "requirements-bench.lock", "requirements-grafana.lock"])
 def test_every_lock_has_the_versions_of_the_one_that_is_tested(part: str) -> None:
     tested, partial = (
         dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(), re.M))

@@ -21,6 +21,7 @@ COMMANDS = (
     "keys",
     "migrate",
     "topics",
+    "grafana",
     "doctor",
 )
 """Modules of this package that add a command, in the order `--help` shows them."""

@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from milepost.contracts.catalogue import EVENT_TYPES
-from milepost.docs import asyncapi, dashboard, events, kpis, metrics, openapi, policies, schemas, settings
+from milepost.docs import asyncapi, events, kpis, metrics, openapi, policies, schemas, settings
 from milepost.docs.alerts import platform, promises, routing, sources
-from milepost.docs.alerts.policies import committed
+from milepost.docs.committed import committed
+from milepost.docs.dashboards import catalogue
 from milepost.settings import EDGE_SERVICES, Service
 
 Render = Callable[[], str]
@@ -15,12 +16,12 @@ Render = Callable[[], str]
 GENERATED: dict[str, Render] = {
     "docs/events.md": events.render,
     "docs/asyncapi.yaml": asyncapi.render,
-    "grafana/dashboards/milepost-overview.json": dashboard.render,
     "deploy/prometheus/rules/promises.yml": lambda: promises.render(committed()),
     "deploy/prometheus/rules/sources.yml": sources.render,
     "deploy/prometheus/rules/platform.yml": platform.render,
     "deploy/alertmanager/alertmanager.yml": routing.plain,
     "deploy/alertmanager/alertmanager.example.yml": routing.example,
+    **{f"grafana/dashboards/{uid}.json": partial(catalogue.render, uid) for uid in catalogue.BUILDERS},
     "docs/kpis.md": kpis.render,
     "docs/metrics.md": metrics.render,
     "docs/settings.md": settings.render,

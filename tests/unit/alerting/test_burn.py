@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from milepost.docs.alerts import promises
-from milepost.docs.alerts.policies import committed
+from milepost.docs.committed import committed
 from milepost.domain.sla.burn import BURNS, unfireable
 from milepost.domain.sla.policy import Band, Objective, Policies
 from milepost.domain.windows import WINDOWS

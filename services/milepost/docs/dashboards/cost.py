@@ -1,0 +1,126 @@
+"""Cost: what does a delivery cost, and what of it is for trying again?"""
+
+from typing import get_args
+
+from milepost.contracts.costs import Component
+from milepost.docs.dashboards import colours, sql
+from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, hubs
+from milepost.docs.dashboards.goals import Goals
+from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, describe, hours_tile, over_time
+from milepost.docs.dashboards.panels import (
+    COUNT,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Column,
+    Json,
+    clickhouse,
+    series,
+    stat,
+    table,
+    to_hub,
+)
+from milepost.docs.dashboards.sql import named
+
+_COST = named("cost_per_delivery")
+COMPONENTS: tuple[str, ...] = get_args(Component)
+_AGAIN = "activity IN ('redelivery', 'return')"
+_AGAIN_SHARE = f"sumIf(k.cost, {_AGAIN}) / nullIf(sum(k.cost), 0)"
+_AGAIN_TEXT = "Share of all costs that were booked for delivering again or for taking back."
+
+
+def build(goals: Goals) -> Dashboard:
+    """The dashboard of costs."""
+    return Dashboard(
+        "milepost-cost",
+        "Milepost: Cost",
+        "What does a delivery cost, by component and hub, and what of it is for trying again?",
+        ["cost"],
+        [
+            Shelf(6, [hours_tile(_COST, goals), _again(), _spent()]),
+            Shelf(9, [over_time(_COST, goals) | {"interval": "1d"}, _by_component(goals)]),
+            Heading("Trying again"),
+            Shelf(8, [_by_activity(goals), _again_over_time()]),
+            Heading("Hubs, the dearest first"),
+            Shelf(11, [_by_hub(goals)]),
+        ],
+        [hubs(), currency()],
+        span="now-30d",
+        refresh="15m",
+    )
+
+
+def _again() -> Json:
+    asked = (
+        f"SELECT concat(toString(round(sumIf(k.cost, {_AGAIN}) / {_COST.unit_size})), ' of ', "
+        f"toString(round(sum(k.cost) / {_COST.unit_size}))) AS behind, {_AGAIN_SHARE} AS again FROM {sql.hours(_COST)}"
+    )
+    text = f"{_AGAIN_TEXT} {WHOLE_HOURS} Not judged: no objective is set for it."
+    return stat("Costs of failed attempts (share)", text, clickhouse(asked), SHARE, decimals=1)
+
+
+def _spent() -> Json:
+    asked = (
+        f"SELECT concat('for ', toString(sum(k.delivered)), ' delivered') AS behind, sum(k.cost) / {_COST.unit_size} "
+        "AS spent "
+        f"FROM {sql.hours(_COST)}"
+    )
+    return stat("Spent (${currency})", f"All costs incurred. {WHOLE_HOURS}", clickhouse(asked), COUNT, decimals=0)
+
+
+def _split(label: str, alias: str) -> str:
+    return (
+        f"SELECT time, {alias}, spent / {_COST.unit_size} / nullIf(orders, 0) AS cost FROM ("
+        f"SELECT $__timeInterval(k.hour) AS time, {label} AS {alias}, sum(k.cost) AS spent, "
+        f"sum(sum(k.delivered)) OVER (PARTITION BY time) AS orders FROM {sql.hours(_COST)} GROUP BY time, {alias}"
+        f") WHERE {alias} != '' ORDER BY time, {alias}"
+    )
+
+
+def _by_component(goals: Goals) -> Json:
+    text = describe(_COST, goals, "Each component's part of it, a day a point: costs are booked late and in lumps.")
+    target = clickhouse(_split("component", "component"), series=True)
+    return series("By component (${currency})", text, [target], NUMBER, paint=_painted(COMPONENTS), stacked=True,
+                  decimals=2, interval="1d")  # fmt: skip
+
+
+def _by_activity(goals: Goals) -> Json:
+    text = describe(_COST, goals, "Each activity's part of it, a day a point.")
+    target = clickhouse(_split("activity", "activity"), series=True)
+    paint = _painted(("delivery", "redelivery", "return", "linehaul"))
+    return series("By activity (${currency})", text, [target], NUMBER, paint=paint, stacked=True, decimals=2,
+                  interval="1d")  # fmt: skip
+
+
+def _painted(names: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(names, colours.IN_ORDER, strict=False))
+
+
+def _again_over_time() -> Json:
+    asked = (
+        f"SELECT $__timeInterval(k.hour) AS time, {_AGAIN_SHARE} AS again, sum(k.delivered) AS delivered "
+        f"FROM {sql.hours(_COST)} GROUP BY time ORDER BY time"
+    )
+    return series("Costs of failed attempts over time (share)", f"{_AGAIN_TEXT} Columns are the orders delivered.",
+                  [clickhouse(asked, series=True)], SHARE, paint={"again": colours.BLUE}, bars=["delivered"],
+                  decimals=1, interval="1d")  # fmt: skip
+
+
+def _by_hub(goals: Goals) -> Json:
+    parts = ", ".join(
+        f"sumIf(k.cost, component = '{name}') / {_COST.unit_size} / nullIf(sum(k.delivered), 0) AS {name}"
+        for name in COMPONENTS
+    )
+    asked = (
+        f"SELECT hub_id, {sql.value(_COST)} AS cost_per_delivery, sum(k.delivered) AS n_delivered, {parts}, "
+        f"{_AGAIN_SHARE} AS again FROM {sql.hours(_COST)} GROUP BY hub_id "
+        "ORDER BY cost_per_delivery DESC NULLS LAST, hub_id LIMIT 200"
+    )
+    columns = [
+        Column("hub_id", "Hub", TEXT, link=to_hub()),
+        Column("cost_per_delivery", "Cost per delivery", NUMBER, describe(_COST, goals), 2, goals.of(_COST)),
+        Column("n_delivered", "Delivered", COUNT, "Orders behind it."),
+        *(Column(name, name.replace("_", " ").capitalize(), NUMBER, "Per delivery.", 2) for name in COMPONENTS),
+        Column("again", "Failed attempts", SHARE, _AGAIN_TEXT, 1),
+    ]
+    return table("By hub (${currency})", f"{describe(_COST, goals)} {WHOLE_HOURS}", [clickhouse(asked)], columns)
