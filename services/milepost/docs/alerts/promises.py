@@ -46,8 +46,8 @@ def _rules(policies: Policies) -> Iterator[Alert | Record]:
     yield _ticket()
     for band in policies.bands:
         yield _out_of_band(band)
-    named = {one.kpi for one in policies.objectives} | {one.kpi for one in policies.bands}
-    unsure = sorted(kpi for kpi in named if kpi in _KPIS and _KPIS[kpi].may_be_unknown)
+    named = [objective.kpi for objective in policies.objectives] + [band.kpi for band in policies.bands]
+    unsure = sorted({one for one in named if one in _KPIS and _KPIS[one].may_be_unknown})
     if unsure:
         yield _coverage(unsure)
 
