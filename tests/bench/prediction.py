@@ -71,8 +71,8 @@ def rules(outcome: Outcome, part: Cases, size: int, name: str, before: tuple[int
     limit = Limits.risk_below
     ours = judge(outcome.warned, part)
     yield _line(f"**chance < {limit:.0%}**", ours, size)
-    step = size // 2 if size == MINUTE else size // 4
-    tried = {length: judge(naive(outcome, length), part) for length in range(step, 40 * before[-1] * step, step)}
+    step = size if size == MINUTE else size // 2
+    tried = {length: judge(naive(outcome, length), part) for length in range(step, 2 * before[-1] * size, step)}
     recalled = min((length for length, rule in tried.items() if rule.recall >= ours.recall), default=None)
     precise = max((length for length, rule in tried.items() if rule.precision >= ours.precision), default=None)
     led = min((length for length, rule in tried.items() if rule.lead_p50 >= ours.lead_p50), default=None)

@@ -1,6 +1,7 @@
 """Where an order stands on its way, and where it has stood. Pure; all moments are microseconds."""
 
 from enum import StrEnum
+from operator import itemgetter
 from typing import NamedTuple
 
 from milepost.domain.order import Order
@@ -83,7 +84,9 @@ def passages(order: Order, end: int) -> list[Passage]:
         )
         if 0 < since < end
     ]
-    marks.sort()
+    marks.sort(key=itemgetter(0))
     ends = [since for since, _ in marks[1:]]
     ends.append(end)
-    return [Passage(milestone, since, until) for (since, milestone), until in zip(marks, ends, strict=True)]
+    return [
+        Passage(milestone, since, until) for (since, milestone), until in zip(marks, ends, strict=True) if since < until
+    ]
