@@ -28,8 +28,10 @@ def view(found: Timeline) -> RenderableType:
         parts += [Text("\nPromises", "bold"), _promises(found)]
     if found.stages:
         parts += [Text("\nStages", "bold"), _stages(found)]
+    if found.sla:
+        parts.append(Text("\nSLAs", "bold"))
     for life in found.sla:
-        parts += [Text("\nSLA", "bold"), *life_lines(life, found.as_of)]
+        parts += life_lines(life, found.as_of)
     parts += [Text("\nEvents", "bold"), _events(found)]
     if found.problems:
         parts += [Text("\nRecords that could not be used", "bold yellow"), _problems(found)]

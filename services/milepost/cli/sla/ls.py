@@ -64,7 +64,8 @@ def ls(
     else:
         from milepost.cli.sla.view import listing
 
-        console().print(listing(found))
+        screen = console()
+        screen.print(listing(found, screen.width))
 
 
 def _watch(look: "Callable[[], SlaPage]") -> None:
@@ -77,9 +78,10 @@ def _watch(look: "Callable[[], SlaPage]") -> None:
     from milepost.cli.sla.view import listing
     from milepost.store.errors import SinkUnavailableError
 
+    screen = console()
     found = look()
     try:
-        with Live(listing(found), console=console(), screen=console().is_terminal, auto_refresh=False) as shown:
+        with Live(listing(found, screen.width), console=screen, screen=screen.is_terminal, auto_refresh=False) as shown:
             while True:
                 time.sleep(WATCH_SECONDS)
                 fault = None
@@ -87,6 +89,6 @@ def _watch(look: "Callable[[], SlaPage]") -> None:
                     found = look()
                 except SinkUnavailableError as error:
                     fault = str(error)
-                shown.update(listing(found, fault), refresh=True)
+                shown.update(listing(found, screen.width, fault), refresh=True)
     except KeyboardInterrupt:
         return

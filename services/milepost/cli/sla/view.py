@@ -14,21 +14,32 @@ from milepost.reading.sla.orders import OrderSlas
 from milepost.reading.sla.summary import HubSlas
 
 NOTHING = "–"
+_WIDE = 130
+"""From this width on there is room for what is known of each."""
 _STYLES = {State.BREACHED: "bold red", State.AT_RISK: "bold yellow", State.EASED: "green", State.RESOLVED: "cyan"}
 
 
-def listing(page: SlaPage, fault: str | None = None) -> RenderableType:
-    """The open SLAs of ``page`` under their hubs, as `ls` lists them; ``fault`` says why they are not of now."""
+def listing(page: SlaPage, width: int, fault: str | None = None) -> RenderableType:
+    """The open SLAs of ``page`` under their hubs, as `ls` lists them on ``width`` characters.
+
+    ``fault`` says why they are not of now.
+    """
     parts: list[RenderableType] = [_heading(page)]
     if fault:
         parts.append(Text(f"not of now, the store is away: {fault}", "bold red"))
     if not page.summary:
         return Group(*parts, Text("nothing is at risk or breached"))
+    explained = width >= _WIDE
     listed = {item.hub_id for item in page.items}
     for hub in page.summary:
         if hub.hub_id in listed:
-            parts += [Text.assemble("\n", (hub.hub_id or "(no hub)", "bold"), "  ", _sums(hub)), _table(hub, page)]
+            parts += [
+                Text.assemble("\n", (hub.hub_id or "(no hub)", "bold"), "  ", _sums(hub)),
+                _table(hub, page, explained),
+            ]
     others = [hub for hub in page.summary if hub.hub_id not in listed]
+    if not explained:
+        parts.append(Text("\n`milepost sla show ORDER` says what is known of one", "dim"))
     if page.next:
         parts.append(Text("\n… and more, less bad (--limit, --hub)", "dim"))
     parts += [Text.assemble((hub.hub_id or "(no hub)", "bold"), "  ", _sums(hub)) for hub in others]
@@ -50,14 +61,15 @@ def explanation(found: OrderSlas) -> RenderableType:
     return Group(*parts)
 
 
-def _table(hub: HubSlas, page: SlaPage) -> Table:
+def _table(hub: HubSlas, page: SlaPage, explained: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("order", "rule", "state", "due (UTC)", "over", "courier", "acknowledged"):
         table.add_column(name, no_wrap=True, justify="right" if name == "over" else "left")
-    table.add_column("what is known", overflow="fold")
+    if explained:
+        table.add_column("what is known", overflow="fold")
     for item in page.items:
         if item.hub_id == hub.hub_id:
-            table.add_row(*_cells(item, page.as_of))
+            table.add_row(*_cells(item, page.as_of), *([Text(item.said)] if explained else []))
     return table
 
 
@@ -94,7 +106,8 @@ def _heading(page: SlaPage) -> Text:
         (f"{breached} breached", "bold red" if breached else "bold"),
         "  ",
         (f"{at_risk} at risk", "bold yellow" if at_risk else "bold"),
-        f"  {orders} orders in {len(page.summary)} hubs  as of {page.as_of:%Y-%m-%d %H:%M:%S} UTC",
+        f"  {_counted(orders, 'order')} in {_counted(len(page.summary), 'hub')}  "
+        f"as of {page.as_of:%Y-%m-%d %H:%M:%S} UTC",
     )
 
 
@@ -103,12 +116,16 @@ def _sums(hub: HubSlas) -> Text:
         f"{hub.broken} breached ({', '.join(f'{rule} {hub.breached[rule]}' for rule in RULES if rule in hub.breached)})"
     ]
     said = [*(parts if hub.broken else []), *([f"{hub.at_risk} at risk"] if hub.at_risk else [])]
-    said.append(f"{hub.orders} order{'s' if hub.orders != 1 else ''}")
+    said.append(_counted(hub.orders, "order"))
     if hub.worst_overdue_minutes is not None:
         said.append(f"worst {words.span(60 * hub.worst_overdue_minutes)} over")
     if hub.unacknowledged:
         said.append(f"{hub.unacknowledged} unacknowledged")
     return Text(", ".join(said))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _cells(item: SlaItem, now: datetime) -> tuple[str | Text, ...]:
@@ -121,7 +138,6 @@ def _cells(item: SlaItem, now: datetime) -> tuple[str | Text, ...]:
         over if item.overdue_minutes >= 0 else Text(f"in {over}", "dim"),
         item.courier_id or NOTHING,
         Text(_who(item.acknowledged) if item.acknowledged else NOTHING),
-        Text(item.said),
     )
 
 
