@@ -132,7 +132,9 @@ def _sources(store: Store) -> list[_Source]:
     """Every table that holds something of its own, in the order they must be read."""
     found = store.query(
         "SELECT table, arrayMap(one -> one.2, arraySort(groupArray((position, name)))) FROM system.columns "
-        "WHERE database = currentDatabase() AND table IN (SELECT name FROM system.tables "
+        # What ClickHouse makes of other columns it makes again, and takes from nobody.
+        "WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED' "
+        "AND table IN (SELECT name FROM system.tables "
         "WHERE database = currentDatabase() AND engine LIKE '%MergeTree') GROUP BY table ORDER BY table"
     )
     columns: dict[str, list[str]] = {name: list(names) for name, names in found if name not in _LEFT_OUT}

@@ -9,6 +9,23 @@ _ACCESS_STORAGE_READONLY = 495
 _NO_USERS_CODES = frozenset({_ACCESS_DENIED, _ACCESS_STORAGE_READONLY})
 
 
+MOST_ROWS_READ = 2_000_000_000
+MOST_BYTES_READ = 200_000_000_000
+MOST_MEMORY = 8_000_000_000
+LIMITS = (
+    f"readonly = 2, max_execution_time = {READ_SECONDS} MIN 1 MAX 300, "
+    f"max_result_rows = {MOST_RESULT_ROWS} MIN 1 MAX {MOST_RESULT_ROWS}, "
+    f"max_rows_to_read = {MOST_ROWS_READ} MIN 1 MAX {MOST_ROWS_READ}, "
+    f"max_bytes_to_read = {MOST_BYTES_READ} MIN 1 MAX {MOST_BYTES_READ}, "
+    f"max_memory_usage = {MOST_MEMORY} MIN 1 MAX {MOST_MEMORY}"
+)
+"""What no query of this user can go beyond, whatever it sends along (0 would lift a limit, so each has a least value).
+
+Wide enough to recount a log of hundreds of millions of events; Grafana's datasource (`grafana/provisioning`) asks for
+far less.
+"""
+
+
 def make_reader(server: Store, settings: Settings) -> str:
     """Make or update the read-only user, where it has a password and the server keeps users.
 
@@ -23,10 +40,9 @@ def make_reader(server: Store, settings: Settings) -> str:
         return "not made: MILEPOST_CLICKHOUSE_READER_PASSWORD is not set"
     secret = password.replace("\\", "\\\\").replace("'", "\\'")
     identified = f"IDENTIFIED WITH sha256_password BY '{secret}'"
-    limits = f"readonly = 2, max_execution_time = {READ_SECONDS} MAX 300, max_result_rows = {MOST_RESULT_ROWS}"
     try:
-        server.command(f"CREATE USER IF NOT EXISTS {user} {identified} SETTINGS {limits}")
-        server.command(f"ALTER USER {user} {identified} SETTINGS {limits}")
+        server.command(f"CREATE USER IF NOT EXISTS {user} {identified} SETTINGS {LIMITS}")
+        server.command(f"ALTER USER {user} {identified} SETTINGS {LIMITS}")
         server.command(f"GRANT SELECT ON {database}.* TO {user}")
         for table in ("personal", "personal_store"):
             server.command(f"REVOKE SELECT ON {database}.{table} FROM {user}")

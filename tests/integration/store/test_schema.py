@@ -1,10 +1,13 @@
 """The live schema is the declared one: tables, and the views people query."""
 
+import re
+
 import pytest
 
-from milepost.domain.measures import MEASURES
+from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, HISTOGRAMS, MEASURES
 from milepost.settings import Settings
 from milepost.store.client import reader
+from milepost.store.migration_files import available
 from milepost.store.tables import KPIS, WRITTEN_TABLES, Table
 
 pytestmark = pytest.mark.needs_platform
@@ -29,7 +32,7 @@ def columns(settings: Settings, table: str) -> dict[str, str]:
     with reader(settings) as store:
         rows = store.query(
             "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "
-            "ORDER BY position",
+            "AND default_kind != 'MATERIALIZED' ORDER BY position",
             {"table": table},
         )
     return dict(rows)  # type: ignore[arg-type]
@@ -54,6 +57,12 @@ def test_each_grain_has_a_view_with_its_dimensions(installation: Settings, view:
     assert list(columns(installation, view)) == [name for name in KPIS.columns if name not in ROLL_UPS[view]]
 
 
+def test_the_deliveries_histogram_is_the_first_of_all() -> None:
+    made = next(one for one in available() if one.name == "delivery_histograms").sql
+    assert HISTOGRAMS[0] == "delivery"
+    assert set(re.findall(r"key < (\d+)", made)) == {str(BUCKETS_PER_HISTOGRAM)}
+
+
 def test_the_dashboards_view_has_every_measure(installation: Settings) -> None:
     assert list(columns(installation, "kpi_hub_hours")) == ["hour", "hub_id", "component", "activity", *MEASURES]
 
@@ -63,4 +72,4 @@ def test_nothing_is_there_that_nobody_declared(installation: Settings) -> None:
         found = {name for (name,) in store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
     declared = {table.name for table in WRITTEN_TABLES} | {"installation", "schema_migrations"}
     views = {name.removesuffix("_store") for name in declared if name.endswith("_store")} - {"kpi"}
-    assert found == declared | views | set(ROLL_UPS) | {"kpi_hub_hours", "sla_now"}
+    assert found == declared | views | set(ROLL_UPS) | {"kpi_hub_hours", "kpi_delivery_histograms", "sla_now"}

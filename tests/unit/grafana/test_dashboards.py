@@ -29,8 +29,8 @@ PANELS = [
 ]
 NAMES = {"milepost-control-room", "milepost-delivery-time", "milepost-accuracy", "milepost-cost", "milepost-customers",
          "milepost-hub", "milepost-courier", "milepost-order", "milepost-sla", "milepost-platform"}  # fmt: skip
-VIEWS = {"kpi_minutes", "kpi_hours", "kpi_hub_hours", "kpi_days", "kpi_courier_days", "orders", "events",
-         "dead_letters", "sla_events", "sla_now", "installation", "system.time_zones"}  # fmt: skip
+VIEWS = {"kpi_minutes", "kpi_hours", "kpi_hub_hours", "kpi_delivery_histograms", "kpi_days", "kpi_courier_days",
+         "orders", "events", "dead_letters", "sla_events", "sla_now", "installation", "system.time_zones"}  # fmt: skip
 
 
 def _panel_id(value: object) -> str | None:
@@ -256,7 +256,7 @@ def test_every_variable_that_is_used_is_there(document: Document) -> None:
 @pytest.mark.parametrize("seconds", [0.5, 1, 7, 60, 900, 3_600, 86_400, 30 * 86_400])
 def test_a_buckets_middle_follows_from_its_number(seconds: float) -> None:
     key = bucket_key(0, int(seconds * 1e6))
-    anchor, growth, number = re.findall(r"if\(bucket = 0, 0, ([\d.]+) \* pow\(([\d.]+), toInt32\(bucket\) - (\d+)\)",
-                                        sql.histogram(sql.named("delivery_time")))[0]  # fmt: skip
+    anchor, growth, number = re.findall(r"if\(key = 0, 0, ([\d.]+) \* pow\(([\d.]+), toInt32\(key\) - (\d+)\)",
+                                        sql.delivery_histogram())[0]  # fmt: skip
     assert key < BUCKETS_PER_HISTOGRAM
     assert float(anchor) * float(growth) ** (key - int(number)) == pytest.approx(bucket_middle(key) / 6e7, rel=3e-4)

@@ -24,7 +24,6 @@ from milepost.docs.dashboards.panels import (
     to_hub,
 )
 from milepost.docs.dashboards.sql import named
-from milepost.domain.kpis import Kpi
 from milepost.domain.measures import STAGES
 
 _TIME = named("delivery_time")
@@ -43,8 +42,8 @@ def build(goals: Goals) -> Dashboard:
         "How long do customers wait, and where do the minutes go?",
         ["time"],
         [
-            Shelf(5, [hours_tile(_TIME, goals), quantile_tile(_TIME, goals)], [8, 16]),
-            Shelf(9, [quantiles_over_time(_TIME, goals), _distribution(goals)]),
+            Shelf(5, [hours_tile(_TIME, goals), _quantiles(goals)], [8, 16]),
+            Shelf(9, [_quantiles_over_time(goals), _distribution(goals)]),
             Heading("Where the minutes go"),
             Shelf(9, [_stages(goals), stages_over_time(goals)]),
             Heading("Where and when it takes longest"),
@@ -57,21 +56,21 @@ def build(goals: Goals) -> Dashboard:
     )
 
 
-def quantile_tile(kpi: Kpi, goals: Goals, where: str = sql.HUBS) -> Json:
+def _quantiles(goals: Goals) -> Json:
     """p50, p90, p95 and how many orders they are of."""
-    asked = f"SELECT {sql.quantiles()}, sum(n) AS orders FROM {sql.histogram(kpi, where=where)}"
-    text = describe(kpi, goals, _QUANTILES, WHOLE_HOURS)
+    asked = f"SELECT {sql.quantiles()}, sum(n) AS orders FROM {sql.delivery_histogram()}"
+    text = describe(_TIME, goals, _QUANTILES, WHOLE_HOURS)
     panel = stat("Half, nine of ten, nineteen of twenty wait at most", text, clickhouse(asked), MINUTES, several=True,
                  decimals=1)  # fmt: skip
     panel["fieldConfig"]["overrides"] = [Column("orders", "orders", COUNT, decimals=0).override]
     return panel
 
 
-def quantiles_over_time(kpi: Kpi, goals: Goals, where: str = sql.HUBS) -> Json:
+def _quantiles_over_time(goals: Goals) -> Json:
     """The quantiles of each interval, with the orders behind them."""
-    rows = sql.histogram(kpi, keys="$__timeInterval(minute) AS time", where=where)
+    rows = sql.delivery_histogram(keys="$__timeInterval(hour) AS time")
     asked = f"SELECT time, {sql.quantiles()}, sum(n) AS orders FROM {rows} GROUP BY time ORDER BY time"
-    text = describe(kpi, goals, _QUANTILES, "Columns are the orders behind each point.")
+    text = describe(_TIME, goals, _QUANTILES, "Columns are the orders behind each point.")
     return series("p50, p90, p95 over time", text, [clickhouse(asked, series=True)], MINUTES, paint=_PAINT,
                   bars=["orders"], decimals=1, interval="1h")  # fmt: skip
 
@@ -80,7 +79,7 @@ def _distribution(goals: Goals) -> Json:
     edges = zip((0, *_BOUNDS), _BOUNDS, strict=False)
     counts = [f'sumIf(n, minutes >= {low} AND minutes < {high}) AS "{high}"' for low, high in edges]
     counts.append(f'sumIf(n, minutes >= {_BOUNDS[-1]}) AS "+Inf"')
-    rows = sql.histogram(_TIME, keys="$__timeInterval(minute) AS time")
+    rows = sql.delivery_histogram(keys="$__timeInterval(hour) AS time")
     asked = f"SELECT time, {', '.join(counts)} FROM {rows} GROUP BY time ORDER BY time"
     text = describe(_TIME, goals, "How many orders took how long; a row reaches up to its number of minutes.")
     return density("Distribution", text, asked, MINUTES)
@@ -118,7 +117,7 @@ def stages_over_time(goals: Goals, where: str = sql.HUBS) -> Json:
 
 
 def _by_hub(goals: Goals) -> Json:
-    rows = sql.histogram(_TIME, keys="hub_id")
+    rows = sql.delivery_histogram(keys="hub_id")
     asked = (
         f"SELECT hub_id, sum(minutes * n) / sum(n) AS mean, {sql.quantiles()}, sum(n) AS orders FROM {rows} "
         "GROUP BY hub_id ORDER BY p90 DESC, hub_id LIMIT 200"

@@ -4,7 +4,7 @@ Rows are always called ``k``, for a column that shares its name with a KPI must 
 """
 
 from milepost.domain.kpis import KPIS, MINUTE_US, Kpi
-from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, GROWTH, bucket_key, bucket_middle
+from milepost.domain.measures import GROWTH, bucket_key, bucket_middle
 
 HUBS = "$__conditionalAll(hub_id IN (${hub:singlequote}), $hub)"
 """The chosen hubs; nothing is compared where all are."""
@@ -143,41 +143,25 @@ def _costs(kpis: tuple[Kpi, ...]) -> bool:
     return any("cost" in kpi.measures for kpi in kpis)
 
 
-def histogram(kpi: Kpi, *, keys: str = "", where: str = HUBS) -> str:
-    """A duration's histogram as a subquery, over what ``hours`` reads.
+def delivery_histogram(*, keys: str = "", where: str = HUBS) -> str:
+    """The histogram of delivery times as a subquery, over the hours that ``hours`` reads.
 
-    Its columns are ``keys`` (expressions on ``minute`` and ``hub_id``), ``minutes`` (a bucket's middle), and ``n``. A
+    Its columns are ``keys`` (expressions on ``hour`` and ``hub_id``), ``minutes`` (a bucket's middle), and ``n``. A
     bucket's middle follows from its number: within three in ten thousand of ``domain.measures.bucket_middle`` above a
     tenth of a second.
     """
-    if kpi.histogram is None:
-        raise ValueError(f"{kpi.name} has no histogram")
-    low = kpi.histogram * BUCKETS_PER_HISTOGRAM
-    anchor = bucket_middle(_ANCHOR) / MINUTE_US
-    middle = f"if(bucket = {low}, 0, {anchor!r} * pow({GROWTH}, toInt32(bucket) - {low + _ANCHOR}))"
-    # A row holds all the histograms: cutting this one out before its buckets become rows takes a third less time.
-    mine = f"key >= {low} AND key < {low + BUCKETS_PER_HISTOGRAM}"
-    columns = (
-        f"minute, hub_id, arrayFilter(key -> {mine}, hist_bucket) AS buckets, "
-        f"arrayFilter((n, key) -> {mine}, hist_count, hist_bucket) AS counts"
-    )
-    rows = (
-        f"SELECT {columns} FROM kpi_hours WHERE minute >= $__fromTime AND minute < $__toTime "
-        f"AND minute < toStartOfHour(now()) AND {where} AND {NO_COSTS} "
-        f"UNION ALL SELECT {columns} FROM kpi_minutes WHERE minute >= toStartOfHour(now()) "
-        f"AND minute < toStartOfMinute(now()) AND toStartOfHour(minute) >= $__fromTime AND minute < $__toTime "
-        f"AND {where} AND {NO_COSTS}"
-    )
-    named_keys = f"{keys}, " if keys else ""
-    plain_keys = "".join(f"{key.rpartition(' AS ')[2]}, " for key in keys.split(", ")) if keys else ""
+    middle = f"if(key = 0, 0, {bucket_middle(_ANCHOR) / MINUTE_US!r} * pow({GROWTH}, toInt32(key) - {_ANCHOR}))"
+    given = f"{keys}, " if keys else ""
+    grouped = f"{keys.rpartition(' AS ')[2]}, " if keys else ""
     return (
-        f"(SELECT {named_keys}{middle} AS minutes, toUInt64(sum(count)) AS n FROM ({rows}) "
-        f"ARRAY JOIN buckets AS bucket, counts AS count GROUP BY {plain_keys}bucket HAVING n > 0)"
+        f"(SELECT {given}{middle} AS minutes, toUInt64(sum(counted)) AS n FROM kpi_delivery_histograms "
+        f"ARRAY JOIN bucket AS key, count AS counted WHERE hour >= $__fromTime AND hour < $__toTime AND {where} "
+        f"GROUP BY {grouped}key HAVING n > 0)"
     )
 
 
 def quantiles() -> str:
-    """p50, p90, p95 of a ``histogram``, by linear interpolation between the two nearest ranks; null of none."""
+    """p50, p90, p95 of a ``delivery_histogram``, by linear interpolation between the nearest ranks; null of none."""
     found = f"quantilesExactWeightedInterpolated({_RANKS})(minutes, n)"
     return ", ".join(f"if(sum(n) = 0, NULL, {found}[{i}]) AS {name}" for i, name in enumerate(("p50", "p90", "p95"), 1))
 

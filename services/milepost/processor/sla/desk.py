@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from milepost.domain import facts as f
 from milepost.domain.order import fold
@@ -14,11 +15,13 @@ from milepost.processor.report import Report
 from milepost.processor.sla.warming import warm
 from milepost.processor.sla.watch import Told, Watch
 from milepost.processor.state.partition import Partition
+from milepost.reading.forecast import seed_rows
 from milepost.store.client import Store
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
+LEARNT_AT_ONCE = 50
 LAGS_US = 15_000_000
 """How far behind a partition may be for what is foretold of its orders to be believed."""
 
@@ -101,9 +104,6 @@ class SlaDesk:
 
     async def warm_up(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
         """Bring in what is stored of the partitions taken in hand."""
-        if not self._seeded:
-            # SEED
-            self._seeded = True
         while self._cold:
             number, partition = self._cold.popitem()
             watch = partition.watch
@@ -114,6 +114,16 @@ class SlaDesk:
                 if in_hand().get(number) is not partition:
                     break
             log.info("partition %d: the SLAs of %d open orders are watched", number, len(watch))
+        if not self._seeded:
+            self._seeded = True
+            await self._seed()
+
+    async def _seed(self) -> None:
+        """Learn from how orders lately went, before there is anything to be foretold."""
+        for number, order in enumerate(await patiently(seed_rows, self._store, datetime.now(UTC))):
+            self.forecast.learn(order)
+            if number % LEARNT_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
 
 def _now() -> int:
