@@ -11,6 +11,7 @@ from milepost.domain.order import fold
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
 from milepost.domain.sla.words import PROMISE, State
+from milepost.processor.patience import patiently
 from milepost.processor.report import Report
 from milepost.processor.sla.warming import warm
 from milepost.processor.sla.watch import Told, Watch
