@@ -128,5 +128,5 @@ def test_policies_take_effect_while_it_runs(spine: Spine, tmp_path: Path) -> Non
     spine.command("sla", "apply", str(file), "--comment", "a tighter limit")
     spine.wait(lambda: "ruled" in lives(spine, "ruled"), "the new limit is broken")
     assert lives(spine, "ruled") == {"ruled": [("prepare", "breached", "late")]}
-    shown = json.loads(spine.command("sla", "ls", "--json"))
+    shown = json.loads(spine.command("sla", "ls", "--rule", "prepare", "--json"))
     assert "ruled" in {item["order_id"] for item in shown["items"]}

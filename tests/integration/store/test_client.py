@@ -21,7 +21,7 @@ _VALUES = {
     "Float64": 0.1,
     "DateTime('UTC')": 1_800_000_000,
     "Array(Int64)": [0, -5, 2**62],
-    "Array(UInt16)": [0, 65_535],
+    "Array(UInt16)": [0, 7, 65_535],
 }
 
 
