@@ -31,10 +31,10 @@ from milepost.embedded.platform import Platform
 from milepost.embedded.process import environment
 from milepost.settings import Service, Settings
 
-pytestmark = [pytest.mark.needs_platform, pytest.mark.needs_prometheus, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs_platform, pytest.mark.needs_prometheus, pytest.mark.timeout(1500)]
 
 REAL_PACE = os.environ.get("MILEPOST_TEST_PACE") == "real"
-PATIENCE = 600.0 if REAL_PACE else 120.0
+PATIENCE = 900.0 if REAL_PACE else 120.0
 SERVICES = (Service.ORDERS, Service.PROCESSOR, Service.EXPORTER, Service.INSIGHTS, Service.AUDITOR)
 ORDERS_A_HUB = 25
 QUIET_SECONDS = 8.0
