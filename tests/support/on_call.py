@@ -95,7 +95,8 @@ class OnCall:
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """A server on a port of its own, which it gives."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -120,7 +121,7 @@ def on_call() -> Iterator[OnCall]:
         def log_message(self, *_arguments: Any) -> None:
             pass
 
-    with _serving(Receiver) as port:
+    with serving(Receiver) as port:
         person = OnCall(f"http://127.0.0.1:{port}/")
         yield person
 
@@ -164,7 +165,7 @@ class Told:
             def log_message(self, *_arguments: Any) -> None:
                 pass
 
-        with _serving(Handler) as port:
+        with serving(Handler) as port:
             self.port = port
             yield
 
