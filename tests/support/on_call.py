@@ -28,9 +28,10 @@ HURRY = 60
 WAITING_HURRY = 20
 """What waits to fire is less in a hurry: a scrape that a busy machine missed is to be outlasted here too."""
 PATIENCE = 90.0
+ABSENCES = {"ExporterAbsent", "AuditorAbsent", "TargetDown"}
+"""What is told when scrapes fail is in no hurry at all: here they fail because the machine is busy."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(\d+)([smh])$")
-_WAITS = re.compile(r"\b(for|keep_firing_for|interval): (\d+[smh])$", re.M)
 
 Notification = dict[str, Any]
 
@@ -46,13 +47,17 @@ def hurried_rules(folder: Path) -> Path:
     target = folder / "rules"
     target.mkdir(parents=True)
     for path in sorted((deploy_folder() / "prometheus" / "rules").glob("*.yml")):
-        text = _WAITS.sub(_hurried_wait, path.read_text())
-        (target / path.name).write_text(text.replace("[10m]", "[5s]").replace("offset 10m", "offset 5s"))
+        rules = yaml.safe_load(path.read_text().replace("[10m]", "[5s]").replace("offset 10m", "offset 5s"))
+        for group in rules["groups"]:
+            if "interval" in group:
+                group["interval"] = hurried(group["interval"])
+            for rule in group["rules"]:
+                if "for" in rule and rule["alert"] not in ABSENCES:
+                    rule["for"] = hurried(rule["for"], hurry=WAITING_HURRY)
+                if "keep_firing_for" in rule:
+                    rule["keep_firing_for"] = hurried(rule["keep_firing_for"])
+        (target / path.name).write_text(yaml.safe_dump(rules))
     return target
-
-
-def _hurried_wait(found: re.Match[str]) -> str:
-    return f"{found[1]}: {hurried(found[2], hurry=WAITING_HURRY if found[1] == 'for' else HURRY)}"
 
 
 def hurried_routes(webhook: str) -> dict[str, Any]:
@@ -95,7 +100,8 @@ class OnCall:
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """A server on a port of its own, which it gives."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -120,7 +126,7 @@ def on_call() -> Iterator[OnCall]:
         def log_message(self, *_arguments: Any) -> None:
             pass
 
-    with _serving(Receiver) as port:
+    with serving(Receiver) as port:
         person = OnCall(f"http://127.0.0.1:{port}/")
         yield person
 
@@ -164,7 +170,7 @@ class Told:
             def log_message(self, *_arguments: Any) -> None:
                 pass
 
-        with _serving(Handler) as port:
+        with serving(Handler) as port:
             self.port = port
             yield
 

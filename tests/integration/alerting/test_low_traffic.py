@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.needs_prometheus
 
@@ -18,8 +19,9 @@ STEP = 30
 """Minutes between two evaluations: of every window and hub there is a number at each."""
 DAYS = 30
 STEPS = DAYS * 24 * 60 // STEP
-WINDOWS = {"5m": 5, "30m": 30, "1h": 60, "2h": 120, "6h": 360, "1d": 1_440, "3d": 4_320}
-HUBS = {"tiny": 1, "small": 3, "slow": 4, "middling": 6, "busy": 20}
+WINDOWS = {"5m": 5, "30m": 30, "1h": 60, "6h": 360}
+"""Those of the pages."""
+HUBS = {"small": 3, "slow": 4, "middling": 6, "busy": 20}
 """Orders due an hour."""
 
 
@@ -50,6 +52,12 @@ def series(hub: str, an_hour: float) -> list[dict[str, str]]:
 def test_thirty_days_at_the_objective_wake_nobody(tmp_path: Path) -> None:
     program = shutil.which("promtool")
     assert program is not None, "promtool comes with prometheus"
+    rules = yaml.safe_load(RULES.read_text())
+    # Tickets may come of it, and would take most of the time.
+    rules["groups"][0]["rules"] = [
+        rule for rule in rules["groups"][0]["rules"] if rule.get("labels", {}).get("severity") != "ticket"
+    ]
+    (tmp_path / "rules.yml").write_text(json.dumps(rules))
     length = f"{STEPS * STEP}m"
     quiet = [
         {"expr": f"count_over_time({one}[{length}])", "eval_time": length, "exp_samples": []}
@@ -61,7 +69,7 @@ def test_thirty_days_at_the_objective_wake_nobody(tmp_path: Path) -> None:
         "promql_expr_test": quiet,
     }
     (tmp_path / "test.yml").write_text(
-        json.dumps({"rule_files": [str(RULES)], "evaluation_interval": f"{STEP}m", "tests": [test]})
+        json.dumps({"rule_files": ["rules.yml"], "evaluation_interval": f"{STEP}m", "tests": [test]})
     )
     done = subprocess.run(
         [program, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, timeout=240, check=False

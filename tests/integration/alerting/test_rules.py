@@ -9,6 +9,7 @@ import pytest
 
 from milepost.docs.alerts import promises
 from milepost.domain.sla.policy import Objective, Policies
+from milepost.embedded.alerting import alertmanager_config
 
 pytestmark = pytest.mark.needs_prometheus
 
@@ -37,6 +38,13 @@ def test_the_configurations_are_valid() -> None:
     run("promtool", "check", "config", "--syntax-only", str(DEPLOY / "prometheus" / "prometheus.yml"))
     for path in sorted(ALERTMANAGER.glob("alertmanager*.yml")):
         run("amtool", "check-config", str(path))
+
+
+def test_the_embedded_platforms_configuration_is_valid(tmp_path: Path) -> None:
+    for webhook in (None, "http://127.0.0.1:1/hook"):
+        (tmp_path / "alertmanager.yml").write_text(alertmanager_config(webhook))
+        said = run("amtool", "check-config", str(tmp_path / "alertmanager.yml"))
+        assert "1 templates" in said
 
 
 def test_hubs_burn_by_targets_of_their_own(tmp_path: Path) -> None:

@@ -64,6 +64,11 @@ def test_a_band_that_cannot_be_left(band: Band, said: str) -> None:
     assert any(said in sentence for sentence in unfireable(Policies(1, bands=(band,))))
 
 
+def test_no_rules_are_made_of_policies_that_cannot_be_told_of() -> None:
+    with pytest.raises(ValueError, match="objective kept: the target of 100% leaves no budget"):
+        promises.render(Policies(1, objectives=(replace(OBJECTIVE, target=1.0),)))
+
+
 def test_a_hub_with_a_target_of_its_own_has_thresholds_of_its_own() -> None:
     policies = Policies(1, objectives=(replace(OBJECTIVE, hubs={'B"1.x': 0.9}),))
     text = promises.render(policies)

@@ -47,6 +47,13 @@ def test_costs_have_no_series_over_less_than_a_day() -> None:
     assert found["milepost_kpi_value", "hub_id=A", "kpi=cost_per_delivery", "window=1d"] == 0.5
 
 
+def test_coverage_is_told_of_kpis_that_may_be_unknown() -> None:
+    found = samples(*kpi_families({"1h": {}, "1d": {"A": Sums({"due": 4, "kept": 3, "otif": 2, "otif_unknown": 1})}}))
+    coverage = {key: value for key, value in found.items() if key[0] == "milepost_kpi_coverage"}
+    # Not of promise_kept, of which everything is known, and not over an hour in which nobody was due.
+    assert coverage == {("milepost_kpi_coverage", "hub_id=A", "kpi=otif", "window=1d"): 0.75}
+
+
 def test_stages_differ_by_their_label() -> None:
     found = samples(*kpi_families({"1d": {"A": Sums({"door_timed": 1, "door_us": 60_000_000})}}))
     assert found["milepost_kpi_value", "hub_id=A", "kpi=stage_time", "stage=door", "window=1d"] == 1.0
