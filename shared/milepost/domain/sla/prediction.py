@@ -158,9 +158,8 @@ def _falls(curve: Curve | None, chance: float, threshold: float, s: Situation, m
 
 
 def _place(hub_id: str, service_level: str, milestone: Milestone, since: int, deadline: int) -> Place:
-    """Where an order at ``milestone`` since ``since`` is counted; its span is the time left then, told by doubling."""
-    span = (max(0, deadline - since) // MINUTE).bit_length()
-    return milestone, service_level, span, hub_id, since // BLOCK % BLOCKS
+    """Where an order at ``milestone`` since ``since`` is counted; its span is the bin of the time left then."""
+    return milestone, service_level, bin_of(max(0, deadline - since)), hub_id, since // BLOCK % BLOCKS
 
 
 def _circles(place: Place) -> tuple[tuple[str | int, ...], ...]:
