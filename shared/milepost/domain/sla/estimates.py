@@ -39,20 +39,6 @@ class Curve:
         gone = self.came(now)
         return (self.came(deadline) - gone + 0.5) / (self.whole - gone + 1.0)
 
-    def falls_below(self, chance: float, deadline: int) -> float:
-        """From when on, measured from the moment told, ``chance(deadline, …)`` is under ``chance``.
-
-        It solves ``chance`` for those gone, which only grow.
-        """
-        gone = (self.came(deadline) + 0.5 - chance * (self.whole + 1.0)) / (1.0 - chance)
-        place = bisect_right(self.sums, gone)
-        if gone < 0.0 or place == 0:
-            return float(AROUND[0]) if gone >= 0.0 else float("-inf")
-        if place == _BEYOND:
-            return float("inf")
-        below, low = self.sums[place - 1], AROUND[place - 1]
-        return low + (AROUND[place] - low) * (gone - below) / (self.sums[place] - below)
-
 
 class _Errors:
     """Counts by bin; once there are ``most``, all are halved."""

@@ -8,10 +8,11 @@ from math import sqrt
 from milepost.domain.order import Order
 from milepost.domain.sla.estimates import Curve, Estimates
 from milepost.domain.sla.milestones import Milestone, Passage, Situation, passages, situation
-from milepost.domain.sla.tally import EDGES, MINUTE, Tally, bin_of
+from milepost.domain.sla.tally import BINS, MIDDLES, MINUTE, Tally, bin_of, middle_before
 
 __all__ = ["Forecast", "Milestone", "Passage", "Situation", "passages", "situation"]
 
+SECOND = 1_000_000
 BLOCK = 240 * MINUTE
 """Hours of the day are told apart in blocks of so many."""
 BLOCKS = 6
@@ -77,35 +78,34 @@ class Forecast:
 
         None where too little is known to say.
         """
-        left = s.deadline - now
-        if left <= 0:
+        if now >= s.deadline:
             return 0.0
-        chance = self._among(self._company(s), bin_of(left))
+        company = self._company(s)
+        number = middle_before(s.deadline - now)
+        chance = _between(self._among(company, number), self._among(company, number + 1), s.deadline - now, number)
         curve = self._told(s)
         if chance is None or curve is None:
             return chance
-        told = curve.chance(s.deadline - s.eta, now - s.eta)
-        odds = sqrt(chance / (1.0 - chance) * told / (1.0 - told))
-        return odds / (1.0 + odds)
+        return _together(chance, curve.chance(s.deadline - s.eta, now - s.eta))
 
     def falls_below(self, s: Situation, threshold: float, now: int) -> int | None:
         """The first moment from ``now`` on at which the chance is under ``threshold`` if nothing happens until then.
 
-        None where that is not before the deadline, or too little is known.
+        To the second where an ETA counts. None where that is not before the deadline, or too little is known.
         """
-        left = s.deadline - now
-        if left <= 0:
+        if now >= s.deadline:
             return None
         company, curve = self._company(s), self._told(s)
         moment = now
-        for number in range(bin_of(left), -1, -1):
-            chance = self._among(company, number)
-            ends = s.deadline - EDGES[number] + 1
-            if chance is not None:
-                falls = _falls(curve, chance, threshold, s, moment)
-                if falls is not None and falls < ends:
-                    return falls if falls < s.deadline else None
-            moment = ends
+        number = middle_before(s.deadline - now)
+        earlier = self._among(company, number + 1)
+        while moment < s.deadline:
+            later = self._among(company, number)
+            ends = s.deadline - MIDDLES[number] if number >= 0 else s.deadline
+            falls = _falls(s, threshold, (moment, ends), (earlier, later), number, curve)
+            if falls is not None:
+                return falls if falls < s.deadline else None
+            moment, earlier, number = ends, later, number - 1
         return None
 
     def _company(self, s: Situation) -> list[Tally]:
@@ -133,7 +133,7 @@ class Forecast:
 
     def _among(self, company: list[Tally], number: int) -> float | None:
         """The share of ``company`` that kept the promise, of those with the time left of bin ``number``."""
-        if not company or company[0].of[number] < self.FEWEST:
+        if not company or not 0 <= number < BINS or company[0].of[number] < self.FEWEST:
             return None
         chance = 0.5
         for tally, pull in zip(company, self.PULL, strict=False):
@@ -145,22 +145,66 @@ class Forecast:
         return self._estimates.curve(s.hub_id) if s.eta and s.eta_at >= s.since else None
 
 
-def _falls(curve: Curve | None, chance: float, threshold: float, s: Situation, moment: int) -> int | None:
-    """From when on, not before ``moment``, the company's ``chance`` and the ETA together are under ``threshold``."""
-    if curve is None:
-        return moment if chance < threshold else None
-    # The ETA's odds must be under (the threshold's odds)² / (the company's odds).
-    odds = (threshold / (1.0 - threshold)) ** 2 * (1.0 - chance) / chance
-    falls = curve.falls_below(odds / (1.0 + odds), s.deadline - s.eta)
-    if falls <= moment - s.eta:
-        return moment
-    return s.eta + int(falls) + 1 if falls < s.deadline - s.eta else None
+def _between(later: float | None, earlier: float | None, left: int, number: int) -> float | None:
+    """The chance with ``left``, which lies between the middles of the bins ``number`` and the next: straight between.
+
+    Where one of them is unknown, or there is none, it is the other.
+    """
+    if later is None or earlier is None:
+        return earlier if later is None else later
+    low = MIDDLES[number]
+    return later + (earlier - later) * (left - low) / (MIDDLES[number + 1] - low)
+
+
+def _together(chance: float, told: float) -> float:
+    """What the company and the ETA say together: the geometric mean of the odds."""
+    odds = sqrt(chance / (1.0 - chance) * told / (1.0 - told))
+    return odds / (1.0 + odds)
+
+
+def _falls(
+    s: Situation,
+    threshold: float,
+    span: tuple[int, int],
+    chances: tuple[float | None, float | None],
+    number: int,
+    curve: Curve | None,
+) -> int | None:
+    """The first moment of ``span`` at which the chance is under ``threshold``; None where there is none.
+
+    The company's chance goes straight from middle to middle, and the ETA's only falls: where both together are not
+    under it at the end, they are taken not to have been before.
+    """
+    earlier, later = chances
+
+    def under(moment: int) -> bool:
+        chance = _between(later, earlier, s.deadline - moment, number)
+        if chance is None:
+            return False
+        return (
+            chance if curve is None else _together(chance, curve.chance(s.deadline - s.eta, moment - s.eta))
+        ) < threshold
+
+    low, high = span
+    if under(low):
+        return low
+    if not under(high):
+        return None
+    if curve is None and later is not None and earlier is not None:
+        left = MIDDLES[number] + (threshold - later) / (earlier - later) * (MIDDLES[number + 1] - MIDDLES[number])
+        return max(low, s.deadline - int(left) + 1)
+    while high - low > SECOND:
+        middle = (low + high) // 2
+        if under(middle):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _place(hub_id: str, service_level: str, milestone: Milestone, since: int, deadline: int) -> Place:
-    """Where an order at ``milestone`` since ``since`` is counted; its span is the time left then, told by doubling."""
-    span = (max(0, deadline - since) // MINUTE).bit_length()
-    return milestone, service_level, span, hub_id, since // BLOCK % BLOCKS
+    """Where an order at ``milestone`` since ``since`` is counted; its span is the bin of the time left then."""
+    return milestone, service_level, bin_of(max(0, deadline - since)), hub_id, since // BLOCK % BLOCKS
 
 
 def _circles(place: Place) -> tuple[tuple[str | int, ...], ...]:

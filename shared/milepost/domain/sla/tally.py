@@ -20,11 +20,17 @@ def _edges() -> tuple[int, ...]:
 
 EDGES = _edges()
 BINS = len(EDGES)
+MIDDLES = tuple((low + high) // 2 for low, high in zip(EDGES, (*EDGES[1:], 2 * EDGES[-1]), strict=True))
 
 
 def bin_of(left: int) -> int:
     """The bin of the time ``left``, 0 or more."""
     return bisect_right(EDGES, left) - 1
+
+
+def middle_before(left: int) -> int:
+    """The last bin whose middle is not over ``left``; −1 below the first."""
+    return bisect_right(MIDDLES, left) - 1
 
 
 class Tally:
