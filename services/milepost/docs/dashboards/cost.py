@@ -7,19 +7,8 @@ from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, describe, hours_tile, over_time
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    NUMBER,
-    SHARE,
-    TEXT,
-    Column,
-    Json,
-    clickhouse,
-    series,
-    stat,
-    table,
-    to_hub,
-)
+from milepost.docs.dashboards.links import to_hub
+from milepost.docs.dashboards.panels import COUNT, NUMBER, SHARE, TEXT, Column, Json, clickhouse, series, stat, table
 from milepost.docs.dashboards.sql import named
 
 _COST = named("cost_per_delivery")

@@ -10,19 +10,8 @@ from milepost.docs.dashboards.kpi_panels import (
     describe,
     hours_tile,
 )
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    MINUTES,
-    TEXT,
-    Column,
-    Json,
-    clickhouse,
-    density,
-    series,
-    stat,
-    table,
-    to_hub,
-)
+from milepost.docs.dashboards.links import to_hub
+from milepost.docs.dashboards.panels import COUNT, MINUTES, TEXT, Column, Json, clickhouse, density, series, stat, table
 from milepost.docs.dashboards.sql import named
 from milepost.domain.measures import STAGES
 
@@ -60,7 +49,7 @@ def _quantiles(goals: Goals) -> Json:
     """p50, p90, p95 and how many orders they are of."""
     asked = f"SELECT {sql.quantiles()}, sum(n) AS orders FROM {sql.delivery_histogram()}"
     text = describe(_TIME, goals, _QUANTILES, WHOLE_HOURS)
-    panel = stat("Half, nine of ten, nineteen of twenty wait at most", text, clickhouse(asked), MINUTES, several=True,
+    panel = stat("p50, p90, p95: so many in a hundred wait no longer", text, clickhouse(asked), MINUTES, several=True,
                  decimals=1)  # fmt: skip
     panel["fieldConfig"]["overrides"] = [Column("orders", "orders", COUNT, decimals=0).override]
     return panel
