@@ -96,7 +96,7 @@ def stat(
     if goal is not None:
         thresholds = colours.steps(goal.limit, higher_is_better=goal.higher_is_better)
     elif alarm is not None:
-        base = [{"color": "text", "value": None}, {"color": colours.BAD, "value": alarm}]
+        base = [{"color": "transparent", "value": None}, {"color": colours.BAD, "value": alarm}]
         thresholds = {"mode": "absolute", "steps": base}
     defaults: Json = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": thresholds}
     if decimals is not None:
