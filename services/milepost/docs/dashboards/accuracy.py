@@ -91,7 +91,7 @@ def _pareto(title: str, text: str, counts: dict[str, str], of: str, source: str)
     columns = [
         Column("what", "What", TEXT),
         Column("orders", "Orders", COUNT),
-        Column("share", f"Of all {of}", SHARE, decimals=1, gauge=True),
+        Column("share", "Of orders due" if of == "due" else "Of stops planned", SHARE, decimals=1, gauge=True),
         Column("cumulative", "Cumulative", SHARE, "Of all that is listed, up to this row.", 1),
     ]
     return table(title, text, [clickhouse(asked)], columns)

@@ -5,18 +5,20 @@ from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import HOME, Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import LAST_HOUR, by, over_time, tile
+from milepost.docs.dashboards.links import to_hub
 from milepost.docs.dashboards.panels import (
     COUNT,
     TEXT,
     Column,
     Json,
     clickhouse,
+    merged,
     prometheus,
     prometheus_now,
     series,
     stat,
     table,
-    to_hub,
+    without,
 )
 from milepost.docs.dashboards.promql import FIRING, gauge
 from milepost.docs.dashboards.sql import named
@@ -46,7 +48,7 @@ def build(goals: Goals) -> Dashboard:
                 ],
             ),
             Heading("Where: hubs, the worst first"),
-            Shelf(10, [_hubs(goals), _firing()], [16, 8]),
+            Shelf(11, [_hubs(goals), _hubs_now(), _firing()], [12, 6, 6]),
             Heading("How it went"),
             Shelf(8, [over_time(_KEPT, goals), _deliveries()]),
             Shelf(8, [_open(), over_time(_OTIF, goals)]),
@@ -106,6 +108,21 @@ def _hubs(goals: Goals) -> Json:
     return panel | {"title": "Hubs, last hour"}
 
 
+def _hubs_now() -> Json:
+    counted = {"overdue": metrics.OVERDUE_ORDERS, "risk": metrics.AT_RISK_ORDERS, "open": metrics.OPEN_ORDERS}
+    targets = [
+        prometheus_now(f"sum by (hub_id) ({gauge(metric)})", ref=ref, table=True) for ref, metric in counted.items()
+    ]
+    columns = [
+        Column("hub_id", "Hub", TEXT, link=to_hub()),
+        Column("Value #overdue", "Overdue", COUNT, metrics.OVERDUE_ORDERS.text, 0),
+        Column("Value #risk", "At risk", COUNT, metrics.AT_RISK_ORDERS.text, 0),
+        Column("Value #open", "Open", COUNT, metrics.OPEN_ORDERS.text, 0),
+    ]
+    text = "Orders under way now, the hub with the most overdue first. A hub's name leads to its scorecard."
+    return merged(table("Hubs, now", text, targets, columns), "Value #overdue", descending=True)
+
+
 def _firing() -> Json:
     text = "Every alert that fires now, as Prometheus has it. A hub's name leads to its scorecard."
     columns = [
@@ -116,8 +133,7 @@ def _firing() -> Json:
     ]
     asked = f"max by (alertname, severity, hub_id, team) ({FIRING})"
     panel = table("Alerts that fire", text, [prometheus_now(asked, table=True)], columns)
-    hide = {"excludeByName": {"Time": True, "Value": True}, "renameByName": {}, "indexByName": {}}
-    panel["transformations"] = [{"id": "organize", "options": hide}]
+    panel["transformations"] = [without("Time", "Value")]
     panel["fieldConfig"]["defaults"]["noValue"] = "none fires, or nobody watches: see Active alerts"
     return panel
 

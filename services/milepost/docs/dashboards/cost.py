@@ -2,28 +2,18 @@
 
 from typing import get_args
 
-from milepost.contracts.costs import Component
+from milepost.contracts.costs import Activity, Component
 from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, describe, hours_tile, over_time
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    NUMBER,
-    SHARE,
-    TEXT,
-    Column,
-    Json,
-    clickhouse,
-    series,
-    stat,
-    table,
-    to_hub,
-)
+from milepost.docs.dashboards.links import to_hub
+from milepost.docs.dashboards.panels import COUNT, NUMBER, SHARE, TEXT, Column, Json, clickhouse, series, stat, table
 from milepost.docs.dashboards.sql import named
 
 _COST = named("cost_per_delivery")
 COMPONENTS: tuple[str, ...] = get_args(Component)
+ACTIVITIES: tuple[str, ...] = get_args(Activity)
 _AGAIN = "activity IN ('redelivery', 'return')"
 _AGAIN_SHARE = f"sumIf(k.cost, {_AGAIN}) / nullIf(sum(k.cost), 0)"
 _AGAIN_TEXT = "Share of all costs that were booked for delivering again or for taking back."
@@ -68,26 +58,32 @@ def _spent() -> Json:
     return stat("Spent (${currency})", f"All costs incurred. {WHOLE_HOURS}", clickhouse(asked), COUNT, decimals=0)
 
 
-def _split(label: str, alias: str) -> str:
+def _parts(column: str, names: tuple[str, ...]) -> str:
+    """Each part's costs a delivery, as a column of its own."""
+    return ", ".join(
+        f"sumIf(k.cost, {column} = '{name}') / {_COST.unit_size} / nullIf(sum(k.delivered), 0) AS {name}"
+        for name in names
+    )
+
+
+def _split(column: str, names: tuple[str, ...]) -> str:
     return (
-        f"SELECT time, {alias}, spent / {_COST.unit_size} / nullIf(orders, 0) AS cost FROM ("
-        f"SELECT $__timeInterval(k.hour) AS time, {label} AS {alias}, sum(k.cost) AS spent, "
-        f"sum(sum(k.delivered)) OVER (PARTITION BY time) AS orders FROM {sql.hours(_COST)} GROUP BY time, {alias}"
-        f") WHERE {alias} != '' ORDER BY time, {alias}"
+        f"SELECT $__timeInterval(k.hour) AS time, {_parts(column, names)} FROM {sql.hours(_COST)} "
+        "GROUP BY time ORDER BY time"
     )
 
 
 def _by_component(goals: Goals) -> Json:
     text = describe(_COST, goals, "Each component's part of it, a day a point: costs are booked late and in lumps.")
-    target = clickhouse(_split("component", "component"), series=True)
+    target = clickhouse(_split("component", COMPONENTS), series=True)
     return series("By component (${currency})", text, [target], NUMBER, paint=_painted(COMPONENTS), stacked=True,
                   decimals=2, interval="1d")  # fmt: skip
 
 
 def _by_activity(goals: Goals) -> Json:
     text = describe(_COST, goals, "Each activity's part of it, a day a point.")
-    target = clickhouse(_split("activity", "activity"), series=True)
-    paint = _painted(("delivery", "redelivery", "return", "linehaul"))
+    target = clickhouse(_split("activity", ACTIVITIES), series=True)
+    paint = _painted(ACTIVITIES)
     return series("By activity (${currency})", text, [target], NUMBER, paint=paint, stacked=True, decimals=2,
                   interval="1d")  # fmt: skip
 
@@ -107,12 +103,9 @@ def _again_over_time() -> Json:
 
 
 def _by_hub(goals: Goals) -> Json:
-    parts = ", ".join(
-        f"sumIf(k.cost, component = '{name}') / {_COST.unit_size} / nullIf(sum(k.delivered), 0) AS {name}"
-        for name in COMPONENTS
-    )
     asked = (
-        f"SELECT hub_id, {sql.value(_COST)} AS cost_per_delivery, sum(k.delivered) AS n_delivered, {parts}, "
+        f"SELECT hub_id, {sql.value(_COST)} AS cost_per_delivery, sum(k.delivered) AS n_delivered, "
+        f"{_parts('component', COMPONENTS)}, "
         f"{_AGAIN_SHARE} AS again FROM {sql.hours(_COST)} GROUP BY hub_id "
         "ORDER BY cost_per_delivery DESC NULLS LAST, hub_id LIMIT 200"
     )

@@ -10,19 +10,8 @@ from milepost.docs.dashboards.kpi_panels import (
     describe,
     hours_tile,
 )
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    MINUTES,
-    TEXT,
-    Column,
-    Json,
-    clickhouse,
-    density,
-    series,
-    stat,
-    table,
-    to_hub,
-)
+from milepost.docs.dashboards.links import to_hub
+from milepost.docs.dashboards.panels import COUNT, MINUTES, TEXT, Column, Json, clickhouse, density, series, stat, table
 from milepost.docs.dashboards.sql import named
 from milepost.domain.measures import STAGES
 
@@ -60,7 +49,7 @@ def _quantiles(goals: Goals) -> Json:
     """p50, p90, p95 and how many orders they are of."""
     asked = f"SELECT {sql.quantiles()}, sum(n) AS orders FROM {sql.delivery_histogram()}"
     text = describe(_TIME, goals, _QUANTILES, WHOLE_HOURS)
-    panel = stat("Half, nine of ten, nineteen of twenty wait at most", text, clickhouse(asked), MINUTES, several=True,
+    panel = stat("p50, p90, p95: so many in a hundred wait no longer", text, clickhouse(asked), MINUTES, several=True,
                  decimals=1)  # fmt: skip
     panel["fieldConfig"]["overrides"] = [Column("orders", "orders", COUNT, decimals=0).override]
     return panel
@@ -149,7 +138,7 @@ def _hour_of_week(goals: Goals) -> Json:
     )
     names = ", ".join(f"'{name}'" for name in _WEEKDAYS)
     asked = (
-        f"SELECT [{names}][d] AS weekday, {cells}, sum(n) AS orders FROM (SELECT toDayOfWeek({local}) AS d, "
+        f"SELECT [{names}][d] AS weekday, {cells}, toString(sum(n)) AS orders FROM (SELECT toDayOfWeek({local}) AS d, "
         f"toHour({local}) AS h, {sql.numerator(_TIME)} AS us, sum(k.{_TIME.denominator}) AS n "
         f"FROM {sql.hours(_TIME)} GROUP BY d, h) GROUP BY d ORDER BY d"
     )
@@ -157,8 +146,9 @@ def _hour_of_week(goals: Goals) -> Json:
     text = describe(_TIME, goals, more)
     columns = [Column("weekday", "Day (${zone})", TEXT, width=150)]
     columns += [Column(f"{hour:02d}", f"{hour:02d}", MINUTES, decimals=0, shaded=True) for hour in range(24)]
-    panel = table("Mean delivery time by hour of the week", text, [clickhouse(asked)],
-                  [*columns, Column("orders", "Orders", COUNT, "Orders behind the row.")])  # fmt: skip
+    # A text: only the cells shall make the scale of the shades.
+    columns.append(Column("orders", "Orders", TEXT, "Orders behind the row."))
+    panel = table("Mean delivery time by hour of the week", text, [clickhouse(asked)], columns)
     # An empty cell is an hour in which nothing came: quieter than "no data" a hundred times.
     panel["fieldConfig"]["defaults"] |= {"noValue": "", "mappings": []}
     return panel

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.goals import Goal, Goals
+from milepost.docs.dashboards.links import to_hub
 from milepost.docs.dashboards.panels import (
     COUNT,
     DECIMALS,
@@ -16,7 +17,6 @@ from milepost.docs.dashboards.panels import (
     series,
     stat,
     table,
-    to_hub,
 )
 from milepost.domain.kpis import Kpi
 

@@ -96,7 +96,7 @@ def stat(
     if goal is not None:
         thresholds = colours.steps(goal.limit, higher_is_better=goal.higher_is_better)
     elif alarm is not None:
-        base = [{"color": "text", "value": None}, {"color": colours.BAD, "value": alarm}]
+        base = [{"color": "transparent", "value": None}, {"color": colours.BAD, "value": alarm}]
         thresholds = {"mode": "absolute", "steps": base}
     defaults: Json = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": thresholds}
     if decimals is not None:
@@ -244,6 +244,23 @@ def table(title: str, text: str, targets: Sequence[Json], columns: Sequence[Colu
     return panel
 
 
+def without(*fields: str) -> Json:
+    """The transformation that leaves fields out."""
+    hidden = dict.fromkeys(fields, True)
+    return {"id": "organize", "options": {"excludeByName": hidden, "indexByName": {}, "renameByName": {}}}
+
+
+def merged(panel: Json, ordered_by: str, *, descending: bool) -> Json:
+    """A table of several instant queries of Prometheus as one, a row for each combination of labels."""
+    sort = [{"field": ordered_by, "desc": descending}]
+    changes = [
+        {"id": "merge", "options": {}},
+        without("Time"),
+        {"id": "sortBy", "options": {"fields": {}, "sort": sort}},
+    ]
+    return panel | {"transformations": changes}
+
+
 def density(title: str, text: str, sql: str, unit: str) -> Json:
     """A heatmap over time of a query whose columns are named by the upper bounds of what they count."""
     options = {
@@ -294,28 +311,6 @@ def alert_groups(title: str, text: str) -> Json:
         "fieldConfig": {"defaults": {"unit": TEXT}, "overrides": []},
         "options": {"labels": "", "alertmanager": "Milepost Alertmanager", "expandAll": False},
     }
-
-
-def to(uid: str, title: str, **variables: str) -> Json:
-    """A link to another of the dashboards that keeps the time range and sets ``variables``."""
-    chosen = "".join(f"var-{name}={value}&" for name, value in variables.items())
-    return {"title": title, "url": f"/d/{uid}?{chosen}${{__url_time_range}}", "targetBlank": False}
-
-
-def to_hub(value: str = "${__data.fields.hub_id}") -> Json:
-    """To a hub's scorecard."""
-    return to("milepost-hub", "The hub's scorecard", hub=value)
-
-
-def to_order(value: str = "${__data.fields.order_id}") -> Json:
-    """To an order's timeline."""
-    return to("milepost-order", "The order's timeline", order=value)
-
-
-def to_courier() -> Json:
-    """To a courier's scorecard."""
-    fields = "${__data.fields.%s}"
-    return to("milepost-courier", "The courier's scorecard", hub=fields % "hub_id", courier=fields % "courier_id")
 
 
 def _override(name: str, properties: Mapping[str, Any]) -> Json:

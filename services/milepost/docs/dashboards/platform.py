@@ -15,6 +15,7 @@ from milepost.docs.dashboards.panels import (
     series,
     stat,
     table,
+    without,
 )
 from milepost.docs.dashboards.promql import quantile, rate
 from milepost.metrics import Metric
@@ -241,9 +242,7 @@ def _up() -> Json:
         {"id": "mappings", "value": [{"type": "value", "options": words}]},
         {"id": "custom.cellOptions", "value": {"type": "color-text"}},
     ]
-    panel["transformations"] = [
-        {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}}
-    ]
+    panel["transformations"] = [without("Time")]
     return panel
 
 

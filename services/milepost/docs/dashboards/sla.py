@@ -4,6 +4,7 @@ from milepost import metrics
 from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goal, Goals, written
+from milepost.docs.dashboards.links import to_hub
 from milepost.docs.dashboards.panels import (
     COUNT,
     NUMBER,
@@ -14,12 +15,12 @@ from milepost.docs.dashboards.panels import (
     Json,
     alert_groups,
     clickhouse,
+    merged,
     prometheus,
     prometheus_now,
     series,
     stat,
     table,
-    to_hub,
 )
 from milepost.docs.dashboards.promql import bad_share, gauge, kpi_sum, quantile
 from milepost.docs.dashboards.sla_panels import recent_breaches
@@ -158,13 +159,7 @@ def _hubs(objective: Objective) -> Json:
         Column("Value #kept", objective.kpi, SHARE, decimals=2, goal=_goal(objective)),
         Column("Value #orders", "Orders", COUNT, decimals=0),
     ]
-    panel = table("Error budget by hub", text, targets, columns)
-    panel["transformations"] = [
-        {"id": "merge", "options": {}},
-        {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}},
-        {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "Value #left", "desc": False}]}},
-    ]
-    return panel
+    return merged(table("Error budget by hub", text, targets, columns), "Value #left", descending=False)
 
 
 def _broken_now() -> Json:

@@ -1,7 +1,8 @@
 """Lists of orders by how their promises stand; each order leads to its timeline."""
 
 from milepost.docs.dashboards import sql
-from milepost.docs.dashboards.panels import SHARE, TEXT, TIME, Column, Json, clickhouse, table, to_hub, to_order
+from milepost.docs.dashboards.links import to_hub, to_order
+from milepost.docs.dashboards.panels import SHARE, TEXT, TIME, Column, Json, clickhouse, table
 from milepost.domain.sla.words import PROMISE, State
 
 _STANDING = (
