@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from milepost.contracts.event import Fault
 from milepost.edge.problems import ProblemError
-from milepost.insights.control_room import figures, words
+from milepost.insights.control_room import figures, sla_figures, words
 from milepost.insights.control_room.looks import DEFAULT_VIEW, VIEWS, View
 from milepost.reading.sla import words as sla_words
 
@@ -41,7 +41,13 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.globals.update(
-    words=words, sla_words=sla_words, figures=figures, views=VIEWS, stale_seconds=STALE_SECONDS, titles=words.TITLES
+    words=words,
+    sla_words=sla_words,
+    figures=figures,
+    sla_figures=sla_figures,
+    views=VIEWS,
+    stale_seconds=STALE_SECONDS,
+    titles=words.TITLES,
 )
 
 

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from milepost.edge.credentials import Gate
 from milepost.edge.problems import ProblemError
-from milepost.insights.control_room import figures, looks, ranking
+from milepost.insights.control_room import figures, looks, ranking, sla_figures
 from milepost.insights.control_room.access import visitor
 from milepost.insights.control_room.pages import DEFAULT_ZONE, STATIC, Asked, page
 from milepost.insights.control_room.sharing import Found, Shared
@@ -184,7 +184,7 @@ def _hub(request: Request, asked: Asked, hub_id: str, found: Found[looks.HubLook
 def _figures(look: looks.Overview) -> dict[str, Any]:
     return {
         "now_tiles": figures.now_tiles(look.rows),
-        "risk": figures.risk_tile(look.slas),
+        "risk": sla_figures.risk_tile(look.slas),
         "at_risk_by_hub": {hub.hub_id: hub.at_risk for hub in look.slas if hub.at_risk},
         "tiles": [
             *(figures.ratio_tile(look.rows[name]) for name in figures.RATIOS),
