@@ -64,6 +64,7 @@ _DELETIONS = (
     ("events_store", _OF_GONE),
     ("personal_store", _PERSONAL_TRIALS),
     ("events_store", _TRIALS),
+    ("sla_acks_store", f"order_id IN {_GONE}"),
     ("sla_events_store", f"partition = {{partition:UInt16}} AND order_id IN {_GONE}"),
 )
 # Of the test events the personal data goes first, for it is found by them.
