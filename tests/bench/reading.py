@@ -7,7 +7,6 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,19 +14,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stage import lone_engine
+
 from milepost.domain import facts as f
 from milepost.domain.kpis import GAUGES, KPI_NAMES
 from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, GROWTH, HISTOGRAMS, MEASURES
-from milepost.embedded.parts import engines
-from milepost.embedded.process import spawn, stop, wait_ready
 from milepost.exporter.snapshot import look
 from milepost.reading.gauges import read_gauges
 from milepost.reading.kpis import answer
 from milepost.reading.orders import find_order, find_orders
 from milepost.reading.question import ask
-from milepost.settings import Service, Settings
+from milepost.settings import Settings
 from milepost.store.client import Store, reader, writer
-from milepost.store.migrations import apply
 from milepost.store.tables import EVENTS, KPIS, ORDERS
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -345,28 +343,18 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=5)
     parser.add_argument("--port-base", type=int, default=Settings().port_base)
     arguments = parser.parse_args()
-    settings = Settings(port_base=arguments.port_base)
-    with tempfile.TemporaryDirectory() as temporary:
-        data = arguments.data or Path(temporary)
-        data.mkdir(parents=True, exist_ok=True)
-        engine = next(part for part in engines(data, settings) if part.name == Service.CLICKHOUSE.value)
-        process = spawn(engine, data / "engine.log")
-        try:
-            wait_ready(engine, process, 60, data / "engine.log")
-            apply(settings)
-            with writer(settings) as store:
-                if not store.query("SELECT count() FROM orders_store")[0][0]:
-                    fill(store, arguments.orders, lambda line: print(line, file=sys.stderr, flush=True))
-                size = store.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active")[0]
-                orders = store.query("SELECT count() FROM orders_store")[0][0]
-            with reader(settings) as store:
-                found = []
-                for one in measure(store, arguments.tries):
-                    goal = "" if one.goal is None else f"goal {one.goal:,.0f} ms"
-                    print(f"{one.question:48} {one.median:9,.0f} ms  {goal}", flush=True)
-                    found.append(one.as_json())
-        finally:
-            stop(process, engine.stop_seconds)
+    with lone_engine(arguments.data, arguments.port_base) as (settings, _):
+        with writer(settings) as store:
+            if not store.query("SELECT count() FROM orders_store")[0][0]:
+                fill(store, arguments.orders, lambda line: print(line, file=sys.stderr, flush=True))
+            size = store.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active")[0]
+            orders = store.query("SELECT count() FROM orders_store")[0][0]
+        with reader(settings) as store:
+            found = []
+            for one in measure(store, arguments.tries):
+                goal = "" if one.goal is None else f"goal {one.goal:,.0f} ms"
+                print(f"{one.question:48} {one.median:9,.0f} ms  {goal}", flush=True)
+                found.append(one.as_json())
     print(json.dumps({"orders": int(orders), "rows": int(size[0]), "bytes": int(size[1]), "questions": found}))
 
 

@@ -7,21 +7,18 @@ The KPI rows and the log say the same but for quantiles, so any drift of a sum t
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import reading
+from stage import lone_engine
 
 from milepost.auditor.reconcile import RECOUNT_SECONDS, reconcile
-from milepost.embedded.parts import engines
-from milepost.embedded.process import spawn, stop, wait_ready
 from milepost.reading.question import ask
-from milepost.settings import Service, Settings
+from milepost.settings import Settings
 from milepost.store.client import Store, reader, writer
-from milepost.store.migrations import apply
 from milepost.store.tables import EVENTS
 
 
@@ -124,23 +121,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="Keep the data here, and use what is there.")
     parser.add_argument("--port-base", type=int, default=Settings().port_base)
     arguments = parser.parse_args()
-    settings = Settings(port_base=arguments.port_base)
-    with tempfile.TemporaryDirectory() as temporary:
-        data = arguments.data or Path(temporary)
-        data.mkdir(parents=True, exist_ok=True)
-        engine = next(part for part in engines(data, settings) if part.name == Service.CLICKHOUSE.value)
-        process = spawn(engine, data / "engine.log")
-        try:
-            wait_ready(engine, process, 60, data / "engine.log")
-            apply(settings)
-            with writer(settings) as store:
-                if not store.query("SELECT count() FROM events_store")[0][0]:
-                    fill(store, arguments.orders, lambda line: print(line, file=sys.stderr, flush=True))
-                events = store.query("SELECT count() FROM events_store")[0][0]
-            with reader(settings, RECOUNT_SECONDS) as store:
-                found = measure(store)
-        finally:
-            stop(process, engine.stop_seconds)
+    with lone_engine(arguments.data, arguments.port_base) as (settings, _):
+        with writer(settings) as store:
+            if not store.query("SELECT count() FROM events_store")[0][0]:
+                fill(store, arguments.orders, lambda line: print(line, file=sys.stderr, flush=True))
+            events = store.query("SELECT count() FROM events_store")[0][0]
+        with reader(settings, RECOUNT_SECONDS) as store:
+            found = measure(store)
     print(json.dumps({"events": int(events), "windows": found}))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 import psutil
 
 from milepost.bus import topics
+from milepost.embedded.parts import engines
 from milepost.embedded.platform import Platform
 from milepost.embedded.process import Part, environment, spawn, stop, tail, wait_ready
 from milepost.settings import Service, Settings
@@ -102,3 +104,20 @@ class Stage:
 def load() -> float:
     """The load average of the last minute: figures of a busy machine say little."""
     return os.getloadavg()[0]
+
+
+@contextmanager
+def lone_engine(data: Path | None, port_base: int) -> Iterator[tuple[Settings, Popen[bytes]]]:
+    """The ClickHouse engine and nothing else, with its schema; in ``data``, else in a folder that goes with it."""
+    settings = Settings(port_base=port_base)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = data or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = next(part for part in engines(folder, settings) if part.name == Service.CLICKHOUSE.value)
+        process = spawn(part, folder / "engine.log")
+        try:
+            wait_ready(part, process, READY_SECONDS, folder / "engine.log")
+            migrations.apply(settings)
+            yield settings, process
+        finally:
+            stop(process, part.stop_seconds)
