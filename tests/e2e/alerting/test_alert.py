@@ -151,7 +151,7 @@ def test_a_hub_that_collapses_is_told_once_and_resolves(stage: Stage) -> None:
     summary = firing["annotations"]["summary"]
     assert summary.startswith("Hub BER-1 is breaking its promises since ")
     assert f"{ORDERS_A_HUB} of the {ORDERS_A_HUB} orders due in the last hour did not come in time" in summary
-    assert took < ALLOWED_SECONDS
+    assert not REAL_PACE or took < ALLOWED_SECONDS
     time.sleep(QUIET_SECONDS)
     assert len(stage.person.pages(team="operations")) == 1
 
