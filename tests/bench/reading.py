@@ -241,20 +241,20 @@ def _events(orders: int, first: int) -> str:
     """
 
 
-def fill(store: Store, orders: int, say: Callable[[str], None]) -> None:
-    """Fill the database with ``orders`` orders over ``DAYS`` days, one insert a day and table."""
-    a_day = orders // DAYS
-    for day in range(DAYS):
+def fill(store: Store, orders: int, say: Callable[[str], None], days: int = DAYS) -> None:
+    """Fill the database with ``orders`` orders over the first ``days`` days, one insert a day and table."""
+    a_day = orders // days
+    for day in range(days):
         start = START + timedelta(days=day)
         began = time.monotonic()
         moment = {"start": int(start.timestamp())}
         _insert(store, _minutes(a_day, day * a_day), moment)
         _insert(store, _orders(a_day, day * a_day), moment)
         _insert(store, _events(a_day // 10, day * a_day), moment)
-        say(f"day {day + 1} of {DAYS}: {time.monotonic() - began:.1f} s")
+        say(f"day {day + 1} of {days}: {time.monotonic() - began:.1f} s")
     hub = ("hub_id",)
     shop = (*hub, "zone_id", "service_level", "merchant_id")
-    for day in range(DAYS + 1):
+    for day in range(days + 1):
         start = START + timedelta(days=day)
         span = {"start": start, "end": start + timedelta(days=1)}
         _insert(store, _roll_up("minute", "hour", "toStartOfHour(minute)", hub), span)

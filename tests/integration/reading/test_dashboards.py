@@ -259,7 +259,7 @@ def test_a_promise_in_danger_is_listed_and_its_prediction_judged(told: Settings,
     assert {row["order_id"] for row in found["Orders that need somebody"]} == {"overdue-1", "overdue-2"}
     assert {row["order_id"] for row in found["Broken promises and limits"]} == {"overdue-1", "overdue-2"}
     (judged,) = found["Warnings"]
-    assert judged == {"precision": 0.5, "recall": 0.5, "ahead": 600, "warnings": 2, "broken": 2}
+    assert judged == {"precision": 0.5, "recall": 0.5, "ahead": 600, "warnings": 2, "breaches": 2}
     assert [(row["foreseen"], row["kept"]) for row in found["What was said, and what came"]] == [
         ("20 to 30 %", 0.0),
         ("40 to 50 %", 1.0),

@@ -93,5 +93,5 @@ def _band(low: float, high: float) -> str:
 
 def _by_merchant(goals: Goals) -> Json:
     rows = sql.days(_CSAT)
-    panel = by("merchant_id", "Merchant", [_CSAT, _NPS], goals, rows, WHOLE_DAYS, order="csat NULLS LAST, merchant_id")
+    panel = by("merchant_id", "Merchant", [_CSAT], goals, rows, WHOLE_DAYS, order="csat NULLS LAST, merchant_id")
     return panel | {"title": "By merchant (whole days)"}
