@@ -106,15 +106,21 @@ class SlaDesk:
     async def warm_up(self, in_hand: Callable[[], Mapping[int, Partition]]) -> None:
         """Bring in what is stored of the partitions taken in hand."""
         while self._cold:
-            number, partition = self._cold.popitem()
-            watch = partition.watch
-            if watch is None or in_hand().get(number) is not partition:
-                continue
-            async for _ in warm(self._store, partition, watch, _now()):
+            cold, self._cold = self._cold, {}
+            ours = {
+                number: (partition, partition.watch)
+                for number, partition in cold.items()
+                if partition.watch is not None and in_hand().get(number) is partition
+            }
+            async for number in warm(self._store, ours, _now()):
+                if number in ours:
+                    watched = len(ours[number][1])
+                    log.info("partition %d: the SLAs of %d open orders are watched", number, watched)
                 await asyncio.sleep(0)
-                if in_hand().get(number) is not partition:
+                if self._cold:
+                    # Others have been taken in hand meanwhile; those that are not warm yet wait with them.
+                    self._cold = {n: one for n, (one, watch) in ours.items() if not watch.warm} | self._cold
                     break
-            log.info("partition %d: the SLAs of %d open orders are watched", number, len(watch))
         if not self._seeded:
             self._seeded = True
             await self._seed()
