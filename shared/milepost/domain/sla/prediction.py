@@ -37,7 +37,7 @@ class Forecast:
     MOST = 400.0
     """Orders a bin counts before it forgets by half."""
     TALLIES = 16_000
-    """Tallies kept, some 700 bytes each."""
+    """Tallies kept, some 2 kB each."""
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str | int, ...], Tally] = {}
