@@ -19,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test lint check format lock bench chaos soak-sink soak-lag soak-edge soak-property drill docs \
+.PHONY: help env run test lint check format lock bench prediction chaos soak-sink soak-lag soak-edge soak-property drill docs \
 	grafana-env grafana-shots test-containers clean
 
 help: ## List the targets.
@@ -56,6 +56,9 @@ grafana-shots: $(ENVIRONMENT) ## Screenshots of every dashboard: GRAFANA_URL=htt
 
 bench: $(BENCH_ENVIRONMENT) ## Measure, beside peers that do the same job; prints a table and JSON.
 	cd tests && ../$(BIN)/python -m bench $(ARGS)
+
+prediction: $(ENVIRONMENT) ## How well breaches are foreseen, by a replay that may not look ahead. ARGS="--orders 5000 --seed 3".
+	cd tests && PYTHONPATH=support ../$(BIN)/python -m bench.prediction $(ARGS)
 
 soak-sink: $(ENVIRONMENT) ## The store away under load, and back: ARGS="--seconds 600 --rate 1000".
 	cd tests && ../$(BIN)/python -m soak sink $(ARGS)

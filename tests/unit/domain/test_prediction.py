@@ -8,6 +8,7 @@ import pytest
 
 from milepost.domain.sla.milestones import Milestone, passages
 from milepost.domain.sla.prediction import Forecast, Situation, situation
+from milepost.domain.sla.tally import MIDDLES
 
 START = 1_772_409_600_000_000
 MINUTE = 60_000_000
@@ -200,3 +201,20 @@ def test_memory_is_bounded(lives: NewLife, monkeypatch: pytest.MonkeyPatch) -> N
     chance = forecast.chance(out("h1"), at(2_030))
     assert chance is not None
     assert chance < 0.2
+
+
+@pytest.mark.parametrize("left", [*MIDDLES[:14], *(middle + 1 for middle in MIDDLES[:14])])
+def test_at_the_moment_it_falls_the_chance_has_fallen(lives: NewLife, left: int) -> None:
+    # Else who decides then would decide for the same moment again and again. Some bins know enough, others nothing.
+    forecast = Forecast()
+    for number in range(14):
+        late = 60 if number % 3 else 0
+        order = lives().placed(number, number + 60).picked_up(number + 10 + number)
+        forecast.learn(order.delivered(number + 40 + late).order)
+    stands = out("h1")
+    now = stands.deadline - left
+    falls = forecast.falls_below(stands, 0.6, now)
+    if falls is not None:
+        chance = forecast.chance(stands, falls)
+        assert chance is not None
+        assert chance < 0.6

@@ -37,7 +37,7 @@ class Forecast:
     MOST = 400.0
     """Orders a bin counts before it forgets by half."""
     TALLIES = 16_000
-    """Tallies kept, some 700 bytes each."""
+    """Tallies kept, some 2 kB each."""
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str | int, ...], Tally] = {}
@@ -102,10 +102,13 @@ class Forecast:
         while moment < s.deadline:
             later = self._among(company, number)
             ends = s.deadline - MIDDLES[number] if number >= 0 else s.deadline
-            falls = _falls(s, threshold, (moment, ends), (earlier, later), number, curve)
-            if falls is not None:
-                return falls if falls < s.deadline else None
-            moment, earlier, number = ends, later, number - 1
+            # Most stretches need no closer look: without an ETA the chance ends no lower than the bin's.
+            if moment == now or curve is not None or (later is not None and later < threshold):
+                falls = _falls(s, threshold, (moment, ends), (earlier, later), number, curve)
+                if falls is not None:
+                    return falls if falls < s.deadline else None
+            # With the time left of the middle itself an order still belongs to the stretch before.
+            moment, earlier, number = ends + 1, later, number - 1
         return None
 
     def _company(self, s: Situation) -> list[Tally]:
@@ -192,7 +195,10 @@ def _falls(
         return None
     if curve is None and later is not None and earlier is not None:
         left = MIDDLES[number] + (threshold - later) / (earlier - later) * (MIDDLES[number + 1] - MIDDLES[number])
-        return max(low, s.deadline - int(left) + 1)
+        crossing = max(low, s.deadline - int(left) + 1)
+        # Rounding must not give a moment at which it is not under: who waits for it would wait for ever.
+        if under(crossing):
+            return crossing
     while high - low > SECOND:
         middle = (low + high) // 2
         if under(middle):
