@@ -47,6 +47,7 @@ class SlaDesk:
     def adopt(self, partitions: Mapping[int, Partition]) -> None:
         """Watch these partitions, just recovered; what is stored of them is brought in as time allows."""
         self._held = self._policies()
+        self._report.policies(self._held.version)
         for number, partition in partitions.items():
             partition.watch = Watch(self._held, self.forecast)
             self._cold[number] = partition
