@@ -15,7 +15,7 @@ from milepost.docs.dashboards.catalogue import BUILDERS, written
 from milepost.docs.dashboards.catalogue import documents as built
 from milepost.docs.dashboards.frame import HOME
 from milepost.docs.dashboards.goals import DEFAULT_POLICIES, Goals
-from milepost.docs.dashboards.panels import CLICKHOUSE_PLUGIN
+from milepost.docs.dashboards.parts import CLICKHOUSE_PLUGIN
 from milepost.domain.kpis import KPI_NAMES, KPIS
 from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, bucket_key, bucket_middle
 from milepost.domain.sla.policy import Band, Objective, Policies

@@ -8,8 +8,10 @@ from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, 
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, describe, hours_tile, over_time
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import COUNT, NUMBER, SHARE, TEXT, Column, Json, clickhouse, series, stat, table
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, NUMBER, SHARE, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 
 _COST = named("cost_per_delivery")
 COMPONENTS: tuple[str, ...] = get_args(Component)

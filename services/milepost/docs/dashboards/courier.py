@@ -5,7 +5,8 @@ from milepost.docs.dashboards.couriers import FAIRLY, couriers_table, if_enough,
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs, variable
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_DAYS, describe, title
-from milepost.docs.dashboards.panels import DECIMALS, UNITS, Json, clickhouse, series, stat
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import DECIMALS, UNITS, Json, clickhouse
 from milepost.docs.dashboards.sql import named
 from milepost.domain.kpis import Kpi
 
