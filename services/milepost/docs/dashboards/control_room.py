@@ -70,7 +70,7 @@ def _fresh() -> Json:
 
 def _pace() -> Json:
     asked = (
-        "SELECT concat(toString(sumIf(k.delivered, recent = 0)), ' in the same hour last week') AS behind, "
+        f"SELECT concat({sql.spelled('sumIf(k.delivered, recent = 0)')}, ' in the same hour last week') AS behind, "
         "sumIf(k.delivered, recent = 1) AS delivered FROM (SELECT delivered, "
         "minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AS recent FROM kpi_minutes WHERE "
         "(minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AND minute < toStartOfMinute(now()) OR "

@@ -49,7 +49,7 @@ def _tile(kpi: Kpi, goals: Goals) -> Json:
 def _over_time(kpi: Kpi, goals: Goals) -> Json:
     name = kpi.stage or kpi.name
     asked = (
-        f"SELECT toStartOfInterval(minute, INTERVAL 7 DAY) AS time, {if_enough(sql.value(kpi))} AS {name}, "
+        f"SELECT toDateTime(toMonday(minute), 'UTC') AS time, {if_enough(sql.value(kpi))} AS {name}, "
         f"sum(k.attempted) AS stops FROM {_rows()} GROUP BY time ORDER BY time"
     )
     text = describe(kpi, goals, "A week a point; none of a week with too few stops. Columns are the stops.", FAIRLY)

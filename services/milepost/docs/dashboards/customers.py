@@ -42,7 +42,8 @@ def build(goals: Goals) -> Dashboard:
 
 def _mean(goals: Goals) -> Json:
     asked = (
-        "SELECT concat(toString(sum(k.scored)), ' answers') AS behind, sum(k.score_sum) / nullIf(sum(k.scored), 0) "
+        f"SELECT concat({sql.spelled('sum(k.scored)')}, ' answers') AS behind, sum(k.score_sum) / "
+        "nullIf(sum(k.scored), 0) "
         "AS mean "
         f"FROM {sql.hours(_CSAT)}"
     )

@@ -140,7 +140,8 @@ def _hour_of_week(goals: Goals) -> Json:
     )
     names = ", ".join(f"'{name}'" for name in _WEEKDAYS)
     asked = (
-        f"SELECT [{names}][d] AS weekday, {cells}, toString(sum(n)) AS orders FROM (SELECT toDayOfWeek({local}) AS d, "
+        f"SELECT [{names}][d] AS weekday, {cells}, {sql.spelled('sum(n)')} AS orders FROM (SELECT "
+        f"toDayOfWeek({local}) AS d, "
         f"toHour({local}) AS h, {sql.numerator(_TIME)} AS us, sum(k.{_TIME.denominator}) AS n "
         f"FROM {sql.hours(_TIME)} GROUP BY d, h) GROUP BY d ORDER BY d"
     )
