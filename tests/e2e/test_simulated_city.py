@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from grafana_queries import ALL, View, documents, queries
 from prometheus_client import CollectorRegistry
 from spine import Spine, differences
 
@@ -71,6 +73,36 @@ def test_what_was_spent_for_what(city: tuple[Spine, dict[str, Any]], split: str)
 def test_the_log_says_the_same(city: tuple[Spine, dict[str, Any]], options: tuple[str, ...]) -> None:
     spine, _ = city
     assert spine.command("reconcile", "--wait", *options).startswith("No drift")
+
+
+def test_the_dashboards_say_the_same(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, _ = city
+    start = datetime(2026, 3, 2, 6, tzinfo=UTC)
+    end = start + timedelta(days=4)
+    known = {
+        (row["kpi"], row["dimensions"].get("stage", "")): row
+        for row in spine.ask(start=start.isoformat(), end=end.isoformat())
+    }
+    hubs = [row["dimensions"]["hub_id"] for row in spine.ask(window="all", by=["hub_id"], kpis=["on_time"])]
+    compared = set()
+    with spine.store() as store:
+        ((order, courier),) = store.query("SELECT order_id, courier_id FROM orders WHERE courier_id != '' LIMIT 1")
+        for uid, document in documents().items():
+            one = uid in ("milepost-hub", "milepost-courier")
+            chosen = {"hub": hubs[0] if one else ALL, "zone": "Europe/Berlin", "currency": "EUR", "stops": "20",
+                      "order": order, "courier": courier}  # fmt: skip
+            view = View(start, end, end, chosen, {"hub": hubs})
+            for panel, text in queries(document, "rawSql"):
+                rows = store.named(view.sql(text))
+                if panel["type"] != "stat" or one or "kpi_minutes" in text:
+                    continue
+                for name, value in rows[0].items():
+                    if (name, "") in known:
+                        assert value == pytest.approx(known[name, ""]["value"], rel=1e-9), panel["title"]
+                    if name in ("p50", "p90", "p95"):
+                        assert value == pytest.approx(known["delivery_time", ""][name], rel=1e-3)
+                    compared.add(name)
+    assert {"otif", "delivery_time", "p90", "cost_per_delivery", "csat", "return_rate"} <= compared
 
 
 async def test_a_canary_goes_the_whole_way_and_into_no_number(city: tuple[Spine, dict[str, Any]]) -> None:

@@ -160,7 +160,7 @@ def _compare(panel: Document, text: str, rows: list[dict[str, Any]], expected: E
             assert same(row[name], one.value), (title, name)
             compared += 1
             if "behind" in row:
-                assert f"{one.denominator} " in row["behind"], title
+                assert f"{one.denominator:,} " in row["behind"], title
             counted = row.get(f"n_{PLAIN[name].denominator}")
             assert counted in (None, one.denominator), title
             if row.get(f"known_{name}") is not None:
@@ -243,7 +243,7 @@ def test_hours_of_the_week_are_those_of_the_time_zone(told: Settings, minutes: A
             cells[zone] = {
                 (row["weekday"], name) for row in rows for name in row if name.isdigit() and row[name] is not None
             }
-            assert sum(int(row["orders"]) for row in rows) > 0
+            assert sum(int(row["orders"].replace(",", "")) for row in rows) > 0
     assert cells["UTC"] != cells["America/New_York"]
     assert len(cells["UTC"]) == len(cells["America/New_York"])
 

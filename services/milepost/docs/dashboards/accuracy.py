@@ -4,8 +4,10 @@ from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, by_hub, describe, hours_tile, over_time
-from milepost.docs.dashboards.panels import COUNT, SHARE, TEXT, Column, Json, clickhouse, series, table
+from milepost.docs.dashboards.panels import series
+from milepost.docs.dashboards.parts import COUNT, SHARE, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 
 _OTIF, _KEPT, _FULL = named("otif"), named("promise_kept"), named("in_full")
 _FIRST, _NOT_ATTEMPTED = named("first_attempt_success"), named("not_attempted")

@@ -18,7 +18,7 @@ from milepost.docs.dashboards import (
 )
 from milepost.docs.dashboards.frame import Dashboard
 from milepost.docs.dashboards.goals import Goals
-from milepost.docs.dashboards.panels import Json
+from milepost.docs.dashboards.parts import Json
 from milepost.domain.sla.policy import Policies
 
 BUILDERS: dict[str, Callable[[Goals], Dashboard]] = {

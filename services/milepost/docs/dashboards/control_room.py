@@ -6,22 +6,11 @@ from milepost.docs.dashboards.frame import HOME, Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import LAST_HOUR, by, over_time, tile
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    TEXT,
-    Column,
-    Json,
-    clickhouse,
-    merged,
-    prometheus,
-    prometheus_now,
-    series,
-    stat,
-    table,
-    without,
-)
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, TEXT, Json, clickhouse, prometheus, prometheus_now
 from milepost.docs.dashboards.promql import FIRING, gauge
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, merged, table, without
 
 _KEPT, _OTIF, _FIRST = named("promise_kept"), named("otif"), named("first_attempt_success")
 _NO_TARGET = "There is no target for it."
@@ -81,7 +70,7 @@ def _fresh() -> Json:
 
 def _pace() -> Json:
     asked = (
-        "SELECT concat(toString(sumIf(k.delivered, recent = 0)), ' in the same hour last week') AS behind, "
+        f"SELECT concat({sql.spelled('sumIf(k.delivered, recent = 0)')}, ' in the same hour last week') AS behind, "
         "sumIf(k.delivered, recent = 1) AS delivered FROM (SELECT delivered, "
         "minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AS recent FROM kpi_minutes WHERE "
         "(minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AND minute < toStartOfMinute(now()) OR "

@@ -8,8 +8,10 @@ from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, 
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, describe, hours_tile, over_time
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import COUNT, NUMBER, SHARE, TEXT, Column, Json, clickhouse, series, stat, table
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, NUMBER, SHARE, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 
 _COST = named("cost_per_delivery")
 COMPONENTS: tuple[str, ...] = get_args(Component)
@@ -42,8 +44,9 @@ def build(goals: Goals) -> Dashboard:
 
 def _again() -> Json:
     asked = (
-        f"SELECT concat(toString(round(sumIf(k.cost, {_AGAIN}) / {_COST.unit_size})), ' of ', "
-        f"toString(round(sum(k.cost) / {_COST.unit_size}))) AS behind, {_AGAIN_SHARE} AS again FROM {sql.hours(_COST)}"
+        f"SELECT concat({sql.spelled(f'intDiv(sumIf(k.cost, {_AGAIN}), {_COST.unit_size})')}, ' of ', "
+        f"{sql.spelled(f'intDiv(sum(k.cost), {_COST.unit_size})')}) AS behind, {_AGAIN_SHARE} AS again "
+        f"FROM {sql.hours(_COST)}"
     )
     text = f"{_AGAIN_TEXT} {WHOLE_HOURS} Not judged: no objective is set for it."
     return stat("Costs of failed attempts (share)", text, clickhouse(asked), SHARE, decimals=1)
@@ -51,7 +54,8 @@ def _again() -> Json:
 
 def _spent() -> Json:
     asked = (
-        f"SELECT concat('for ', toString(sum(k.delivered)), ' delivered') AS behind, sum(k.cost) / {_COST.unit_size} "
+        f"SELECT concat('for ', {sql.spelled('sum(k.delivered)')}, ' delivered') AS behind, sum(k.cost) / "
+        f"{_COST.unit_size} "
         "AS spent "
         f"FROM {sql.hours(_COST)}"
     )

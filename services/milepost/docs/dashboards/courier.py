@@ -5,7 +5,8 @@ from milepost.docs.dashboards.couriers import FAIRLY, couriers_table, if_enough,
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs, variable
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_DAYS, describe, title
-from milepost.docs.dashboards.panels import DECIMALS, UNITS, Json, clickhouse, series, stat
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import DECIMALS, UNITS, Json, clickhouse
 from milepost.docs.dashboards.sql import named
 from milepost.domain.kpis import Kpi
 
@@ -48,7 +49,7 @@ def _tile(kpi: Kpi, goals: Goals) -> Json:
 def _over_time(kpi: Kpi, goals: Goals) -> Json:
     name = kpi.stage or kpi.name
     asked = (
-        f"SELECT toStartOfInterval(minute, INTERVAL 7 DAY) AS time, {if_enough(sql.value(kpi))} AS {name}, "
+        f"SELECT toDateTime(toMonday(minute), 'UTC') AS time, {if_enough(sql.value(kpi))} AS {name}, "
         f"sum(k.attempted) AS stops FROM {_rows()} GROUP BY time ORDER BY time"
     )
     text = describe(kpi, goals, "A week a point; none of a week with too few stops. Columns are the stops.", FAIRLY)

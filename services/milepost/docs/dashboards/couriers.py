@@ -5,8 +5,9 @@ from milepost.docs.dashboards.frame import choice
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_DAYS, describe
 from milepost.docs.dashboards.links import to_courier
-from milepost.docs.dashboards.panels import COUNT, MINUTES, SHARE, TEXT, Column, Json, clickhouse, table
+from milepost.docs.dashboards.parts import COUNT, MINUTES, SHARE, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 
 _FIRST, _ON_TIME, _DOOR = named("first_attempt_success"), named("on_time"), named("stage_time", "door")
 ENOUGH = "sum(k.attempted) >= ${stops}"

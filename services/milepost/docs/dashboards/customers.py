@@ -4,8 +4,10 @@ from milepost.docs.dashboards import sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_DAYS, WHOLE_HOURS, by, by_hub, describe, hours_tile, over_time
-from milepost.docs.dashboards.panels import COUNT, NUMBER, SHARE, TEXT, Column, Json, clickhouse, scatter, stat, table
+from milepost.docs.dashboards.panels import scatter, stat
+from milepost.docs.dashboards.parts import COUNT, NUMBER, SHARE, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 
 _CSAT, _NPS, _RATE, _KEPT = named("csat"), named("nps"), named("response_rate"), named("promise_kept")
 _BANDS = ((0.0, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, 0.98), (0.98, 1.01))
@@ -40,7 +42,8 @@ def build(goals: Goals) -> Dashboard:
 
 def _mean(goals: Goals) -> Json:
     asked = (
-        "SELECT concat(toString(sum(k.scored)), ' answers') AS behind, sum(k.score_sum) / nullIf(sum(k.scored), 0) "
+        f"SELECT concat({sql.spelled('sum(k.scored)')}, ' answers') AS behind, sum(k.score_sum) / "
+        "nullIf(sum(k.scored), 0) "
         "AS mean "
         f"FROM {sql.hours(_CSAT)}"
     )

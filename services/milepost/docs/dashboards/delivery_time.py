@@ -11,8 +11,10 @@ from milepost.docs.dashboards.kpi_panels import (
     hours_tile,
 )
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import COUNT, MINUTES, TEXT, Column, Json, clickhouse, density, series, stat, table
+from milepost.docs.dashboards.panels import density, series, stat
+from milepost.docs.dashboards.parts import COUNT, MINUTES, TEXT, Json, clickhouse
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, table
 from milepost.domain.measures import STAGES
 
 _TIME = named("delivery_time")
@@ -51,7 +53,7 @@ def _quantiles(goals: Goals) -> Json:
     text = describe(_TIME, goals, _QUANTILES, WHOLE_HOURS)
     panel = stat("p50, p90, p95: so many in a hundred wait no longer", text, clickhouse(asked), MINUTES, several=True,
                  decimals=1)  # fmt: skip
-    panel["fieldConfig"]["overrides"] = [Column("orders", "orders", COUNT, decimals=0).override]
+    panel["fieldConfig"]["overrides"] = [Column("orders", "orders", COUNT, decimals=0).as_override]
     return panel
 
 
@@ -138,7 +140,8 @@ def _hour_of_week(goals: Goals) -> Json:
     )
     names = ", ".join(f"'{name}'" for name in _WEEKDAYS)
     asked = (
-        f"SELECT [{names}][d] AS weekday, {cells}, toString(sum(n)) AS orders FROM (SELECT toDayOfWeek({local}) AS d, "
+        f"SELECT [{names}][d] AS weekday, {cells}, {sql.spelled('sum(n)')} AS orders FROM (SELECT "
+        f"toDayOfWeek({local}) AS d, "
         f"toHour({local}) AS h, {sql.numerator(_TIME)} AS us, sum(k.{_TIME.denominator}) AS n "
         f"FROM {sql.hours(_TIME)} GROUP BY d, h) GROUP BY d ORDER BY d"
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from milepost.docs.dashboards import colours
-from milepost.docs.dashboards.panels import CLICKHOUSE, PROMETHEUS, Json
+from milepost.docs.dashboards.parts import CLICKHOUSE, PROMETHEUS, Json
 
 WIDTH = 24
 TAG = "milepost"

@@ -7,7 +7,8 @@ from milepost.docs.dashboards.delivery_time import stages_over_time
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, currency, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import hours_tile, over_time
-from milepost.docs.dashboards.panels import COUNT, Json, prometheus, prometheus_now, series, stat
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, Json, prometheus, prometheus_now
 from milepost.docs.dashboards.promql import gauge
 from milepost.docs.dashboards.sla_panels import needing_somebody, recent_breaches
 from milepost.docs.dashboards.sql import named

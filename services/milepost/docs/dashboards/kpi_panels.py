@@ -5,19 +5,9 @@ from collections.abc import Sequence
 from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.goals import Goal, Goals
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    DECIMALS,
-    SHARE,
-    TEXT,
-    UNITS,
-    Column,
-    Json,
-    clickhouse,
-    series,
-    stat,
-    table,
-)
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, DECIMALS, SHARE, TEXT, UNITS, Json, clickhouse
+from milepost.docs.dashboards.tables import Column, table
 from milepost.domain.kpis import Kpi
 
 TITLES = {

@@ -3,7 +3,8 @@
 from milepost.docs.dashboards.frame import Dashboard, Shelf, currency, typed
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import COUNT, NUMBER, SECONDS, TEXT, TIME, Column, Json, clickhouse, table
+from milepost.docs.dashboards.parts import COUNT, NUMBER, SECONDS, TEXT, TIME, Json, clickhouse
+from milepost.docs.dashboards.tables import Column, table
 
 _ORDER = "${order:singlequote}"
 _MOMENTS = ("placed_at", "ready_at", "assigned_at", "out_at", "first_attempt_at", "first_arrived_at", "last_arrived_at",

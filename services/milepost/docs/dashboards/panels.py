@@ -1,79 +1,11 @@
 """The few kinds of panel the dashboards are made of: each has a unit, a description, and a look for want of data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from milepost.docs.dashboards import colours
 from milepost.docs.dashboards.goals import Goal
-
-Json = dict[str, Any]
-
-CLICKHOUSE: Json = {"type": "grafana-clickhouse-datasource", "uid": "milepost-clickhouse"}
-PROMETHEUS: Json = {"type": "prometheus", "uid": "milepost-prometheus"}
-CLICKHOUSE_PLUGIN = "4.20.0"
-"""The plugin's version whose form of a query this is; the same as in `.env`."""
-
-MINUTES, SHARE, COUNT, SECONDS, NUMBER, TEXT, TIME = (
-    "m",
-    "percentunit",
-    "locale",
-    "s",
-    "none",
-    "string",
-    "dateTimeAsIso",
-)
-UNITS = {"minutes": MINUTES, "ratio": SHARE, "currency": NUMBER, "points": NUMBER, "orders": COUNT}
-"""Grafana's unit for each of the catalogue's. A currency has no sign, for it is the installation's: titles name it."""
-DECIMALS = {"minutes": 1, "ratio": 1, "currency": 2, "points": 0, "orders": 0}
-
-_TIMESERIES, _TABLE = 0, 1
-
-
-def clickhouse(sql: str, ref: str = "A", *, series: bool = False) -> Json:
-    """A query of ClickHouse: a table, or time series (a column `time`, numbers, and strings that label them)."""
-    return {
-        "refId": ref,
-        "datasource": CLICKHOUSE,
-        "editorType": "sql",
-        "queryType": "timeseries" if series else "table",
-        "format": _TIMESERIES if series else _TABLE,
-        "pluginVersion": CLICKHOUSE_PLUGIN,
-        "rawSql": sql,
-    }
-
-
-def prometheus(expression: str, legend: str = "__auto", ref: str = "A") -> Json:
-    """A query of Prometheus over the time range."""
-    return {
-        "refId": ref,
-        "datasource": PROMETHEUS,
-        "editorMode": "code",
-        "expr": expression,
-        "legendFormat": legend,
-        "range": True,
-    }
-
-
-def prometheus_now(expression: str, legend: str = "__auto", ref: str = "A", *, table: bool = False) -> Json:
-    """A query of Prometheus as of the range's end."""
-    asked = prometheus(expression, legend, ref) | {"range": False, "instant": True}
-    return asked | {"format": "table"} if table else asked
-
-
-def _panel(kind: str, title: str, text: str, targets: Sequence[Json], defaults: Json, options: Json) -> Json:
-    return {
-        "type": kind,
-        "title": title,
-        "description": text,
-        "datasource": targets[0]["datasource"],
-        "targets": list(targets),
-        "fieldConfig": {
-            "defaults": {"noValue": colours.NO_DATA, "mappings": colours.unknown_is_grey(), **defaults},
-            "overrides": [],
-        },
-        "options": options,
-    }
+from milepost.docs.dashboards.parts import CLICKHOUSE, COUNT, NUMBER, TEXT, Json, clickhouse, override, plain_panel
+from milepost.docs.dashboards.tables import Column
 
 
 def stat(
@@ -113,7 +45,7 @@ def stat(
         "wideLayout": True,
         "text": {"titleSize": 14} if rows else {},
     }
-    return _panel("stat", title, text, [target], defaults, options)
+    return plain_panel("stat", title, text, [target], defaults, options)
 
 
 def series(
@@ -160,10 +92,10 @@ def series(
         "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
-    panel = _panel("timeseries", title, text, targets, {**defaults, "custom": custom}, options)
+    panel = plain_panel("timeseries", title, text, targets, {**defaults, "custom": custom}, options)
     panel["fieldConfig"]["overrides"] = [
-        *(_override(name, {"color": colours.fixed(colour)}) for name, colour in (paint or {}).items()),
-        *(_override(name, _as_bars(bars_unit)) for name in bars),
+        *(override(name, {"color": colours.fixed(colour)}) for name, colour in (paint or {}).items()),
+        *(override(name, _as_bars(bars_unit)) for name in bars),
     ]
     return panel | {"interval": interval} if interval else panel
 
@@ -182,85 +114,6 @@ def _as_bars(unit: str) -> Json:
     }
 
 
-@dataclass(frozen=True)
-class Column:
-    """A table's column: the name the query gives it, what people read, its unit; ``gauge`` draws a bar up to ``most``.
-
-    ``shaded`` colours the cell by its size against the column's others.
-    """
-
-    name: str
-    title: str
-    unit: str
-    text: str = ""
-    decimals: int | None = None
-    goal: Goal | None = None
-    gauge: bool = False
-    most: float = 1.0
-    shaded: bool = False
-    link: Json | None = None
-    width: int | None = None
-    hidden: bool = False
-
-    @property
-    def override(self) -> Json:
-        """How Grafana is told."""
-        said: Json = {"displayName": self.title, "unit": self.unit}
-        if self.text:
-            said["description"] = self.text
-        if self.decimals is not None:
-            said["decimals"] = self.decimals
-        if self.width is not None:
-            said["custom.width"] = self.width
-        if self.hidden:
-            said["custom.hideFrom"] = {"viz": True}
-        if self.goal is not None:
-            said["thresholds"] = colours.steps(self.goal.limit, higher_is_better=self.goal.higher_is_better)
-            said["color"] = {"mode": "thresholds"}
-            said["custom.cellOptions"] = {"type": "color-text"}
-        if self.gauge:
-            said |= {"min": 0, "max": self.most}
-            said["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-            if self.goal is None:
-                said["color"] = colours.fixed(colours.BLUE)
-        if self.shaded:
-            said["color"] = {"mode": "continuous-blues"}
-            said["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
-        if self.link is not None:
-            said["links"] = [self.link]
-        return _override(self.name, said)
-
-
-def table(title: str, text: str, targets: Sequence[Json], columns: Sequence[Column]) -> Json:
-    """Rows as the query orders them."""
-    defaults: Json = {
-        "unit": TEXT,
-        "color": colours.fixed("text"),
-        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True},
-    }
-    options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": [], "countRows": False}}
-    panel = _panel("table", title, text, targets, defaults, options)
-    panel["fieldConfig"]["overrides"] = [column.override for column in columns]
-    return panel
-
-
-def without(*fields: str) -> Json:
-    """The transformation that leaves fields out."""
-    hidden = dict.fromkeys(fields, True)
-    return {"id": "organize", "options": {"excludeByName": hidden, "indexByName": {}, "renameByName": {}}}
-
-
-def merged(panel: Json, ordered_by: str, *, descending: bool) -> Json:
-    """A table of several instant queries of Prometheus as one, a row for each combination of labels."""
-    sort = [{"field": ordered_by, "desc": descending}]
-    changes = [
-        {"id": "merge", "options": {}},
-        without("Time"),
-        {"id": "sortBy", "options": {"fields": {}, "sort": sort}},
-    ]
-    return panel | {"transformations": changes}
-
-
 def density(title: str, text: str, sql: str, unit: str) -> Json:
     """A heatmap over time of a query whose columns are named by the upper bounds of what they count."""
     options = {
@@ -275,7 +128,7 @@ def density(title: str, text: str, sql: str, unit: str) -> Json:
         "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
         "exemplars": {"color": colours.VERMILLION},
     }
-    return _panel("heatmap", title, text, [clickhouse(sql)], {"unit": COUNT}, options) | {"interval": "1h"}
+    return plain_panel("heatmap", title, text, [clickhouse(sql)], {"unit": COUNT}, options) | {"interval": "1h"}
 
 
 def scatter(title: str, text: str, sql: str, x: Column, y: Column) -> Json:
@@ -294,8 +147,8 @@ def scatter(title: str, text: str, sql: str, x: Column, y: Column) -> Json:
     }
     custom = {"show": "points", "pointSize": {"fixed": 8}, "fillOpacity": 60}
     defaults = {"unit": y.unit, "color": colours.fixed(colours.BLUE), "custom": custom}
-    panel = _panel("xychart", title, text, [clickhouse(sql)], defaults, options)
-    panel["fieldConfig"]["overrides"] = [x.override, y.override]
+    panel = plain_panel("xychart", title, text, [clickhouse(sql)], defaults, options)
+    panel["fieldConfig"]["overrides"] = [x.as_override, y.as_override]
     return panel
 
 
@@ -310,11 +163,4 @@ def alert_groups(title: str, text: str) -> Json:
         "targets": [],
         "fieldConfig": {"defaults": {"unit": TEXT}, "overrides": []},
         "options": {"labels": "", "alertmanager": "Milepost Alertmanager", "expandAll": False},
-    }
-
-
-def _override(name: str, properties: Mapping[str, Any]) -> Json:
-    return {
-        "matcher": {"id": "byName", "options": name},
-        "properties": [{"id": identity, "value": value} for identity, value in properties.items()],
     }

@@ -4,20 +4,10 @@ from milepost import metrics
 from milepost.docs.dashboards import colours
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf
 from milepost.docs.dashboards.goals import Goals
-from milepost.docs.dashboards.panels import (
-    COUNT,
-    SECONDS,
-    TEXT,
-    Column,
-    Json,
-    prometheus,
-    prometheus_now,
-    series,
-    stat,
-    table,
-    without,
-)
+from milepost.docs.dashboards.panels import series, stat
+from milepost.docs.dashboards.parts import COUNT, SECONDS, TEXT, Json, prometheus, prometheus_now
 from milepost.docs.dashboards.promql import quantile, rate
+from milepost.docs.dashboards.tables import Column, table, without
 from milepost.metrics import Metric
 
 PER_SECOND, EACH_SECOND = "eps", "reqps"

@@ -5,26 +5,22 @@ from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goal, Goals, written
 from milepost.docs.dashboards.links import to_hub
-from milepost.docs.dashboards.panels import (
+from milepost.docs.dashboards.panels import alert_groups, series, stat
+from milepost.docs.dashboards.parts import (
     COUNT,
     NUMBER,
     SECONDS,
     SHARE,
     TEXT,
-    Column,
     Json,
-    alert_groups,
     clickhouse,
-    merged,
     prometheus,
     prometheus_now,
-    series,
-    stat,
-    table,
 )
 from milepost.docs.dashboards.promql import bad_share, gauge, kpi_sum, quantile
 from milepost.docs.dashboards.sla_panels import recent_breaches
 from milepost.docs.dashboards.sql import named
+from milepost.docs.dashboards.tables import Column, merged, table
 from milepost.domain.sla.policy import Objective
 from milepost.domain.sla.words import PROMISE, RANKS, State
 
@@ -96,7 +92,7 @@ def _now(objective: Objective) -> Json:
 
 
 def _orders() -> Json:
-    return Column("orders", "orders", COUNT, decimals=0).override
+    return Column("orders", "orders", COUNT, decimals=0).as_override
 
 
 def _left(objective: Objective) -> Json:
@@ -214,11 +210,11 @@ def _precision() -> Json:
     )
     panel = stat("Warnings", text, clickhouse(asked), SHARE, decimals=1, several=True)
     panel["fieldConfig"]["overrides"] = [
-        Column("precision", "came true", SHARE).override,
-        Column("recall", "breaches foreseen", SHARE).override,
-        Column("ahead", "ahead", SECONDS, decimals=0).override,
-        Column("warnings", "warnings", COUNT, decimals=0).override,
-        Column("breaches", "broken", COUNT, decimals=0).override,
+        Column("precision", "came true", SHARE).as_override,
+        Column("recall", "breaches foreseen", SHARE).as_override,
+        Column("ahead", "ahead", SECONDS, decimals=0).as_override,
+        Column("warnings", "warnings", COUNT, decimals=0).as_override,
+        Column("breaches", "broken", COUNT, decimals=0).as_override,
     ]
     return panel
 

@@ -2,7 +2,8 @@
 
 from milepost.docs.dashboards import sql
 from milepost.docs.dashboards.links import to_hub, to_order
-from milepost.docs.dashboards.panels import SHARE, TEXT, TIME, Column, Json, clickhouse, table
+from milepost.docs.dashboards.parts import SHARE, TEXT, TIME, Json, clickhouse
+from milepost.docs.dashboards.tables import Column, table
 from milepost.domain.sla.words import PROMISE, State
 
 _STANDING = (

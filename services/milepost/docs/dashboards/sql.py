@@ -88,9 +88,9 @@ def noun(kpi: Kpi) -> str:
 
 def behind(kpi: Kpi) -> str:
     """The words under a value: the orders behind it, what is known of them, and how high it might be."""
-    counted = f"toString(sum(k.{kpi.denominator})), ' {noun(kpi)}'"
+    counted = f"{spelled(f'sum(k.{kpi.denominator})')}, ' {noun(kpi)}'"
     if kpi.unit == "ratio":
-        counted = f"toString({numerator(kpi)}), ' of ', {counted}"
+        counted = f"{spelled(numerator(kpi))}, ' of ', {counted}"
     missing = unknown(kpi)
     if missing is None:
         return f"concat({counted})"
@@ -99,6 +99,11 @@ def behind(kpi: Kpi) -> str:
     if top is not None:
         said += f", ' · {_percent_words(kpi, missing)}"
     return f"concat({counted}, if({missing} > 0, concat({said}), ''))"
+
+
+def spelled(count: str) -> str:
+    """A count as people read it, with a comma after each thousand."""
+    return f"trim(LEADING ',' FROM reverse(replaceRegexpAll(reverse(toString({count})), '([0-9]{{3}})', '\\\\1,')))"
 
 
 def _percent(part: str, whole: str) -> str:
