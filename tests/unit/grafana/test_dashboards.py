@@ -133,6 +133,19 @@ def test_limits_are_those_of_the_policies() -> None:
     assert not typed_again & {value for value in found if value is not None}
 
 
+def test_a_hub_with_a_target_of_its_own_has_a_budget_of_its_own() -> None:
+    one = Objective("p", "promise_kept", 0.97, "30d", 1, 1, hubs={"BER.1": 0.9, "HAM-1": 0.9})
+    document = built(Policies(2, objectives=(one,)))["milepost-sla"]
+    (panel,) = [panel for panel in document["panels"] if panel["title"] == "Error budget by hub"]
+    left = panel["targets"][0]["expr"]
+    others, own = left.split(" or ")
+    assert 'hub_id!~"BER[.]1|HAM-1"' in others
+    assert "/ 0.03" in others
+    assert 'hub_id=~"BER[.]1|HAM-1"' in own
+    assert "/ 0.1" in own
+    assert "BER.1 90 %" in panel["description"]
+
+
 def test_a_value_on_the_limit_is_good() -> None:
     lower = colours.steps(12.0, higher_is_better=False)["steps"]
     assert lower[1]["value"] > 12.0

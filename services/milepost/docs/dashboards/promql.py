@@ -1,5 +1,7 @@
 """PromQL of the panels, composed of the metrics' definitions."""
 
+from collections.abc import Iterable
+
 from milepost import metrics
 from milepost.metrics import Metric
 
@@ -13,16 +15,27 @@ def gauge(metric: Metric) -> str:
     return f"{metric.name}{{{HUBS}}}"
 
 
-def kpi_sum(metric: Metric, kpi: str, window: str, by: str = "") -> str:
-    """Numerators or denominators of a KPI over one of the exporter's windows, summed over the chosen hubs."""
+def kpi_sum(metric: Metric, kpi: str, window: str, by: str = "", only: str = "") -> str:
+    """Numerators or denominators of a KPI over one of the exporter's windows, summed over the chosen hubs.
+
+    ``only`` are further matchers.
+    """
     grouped = f" by ({by})" if by else ""
-    return f'sum{grouped} ({metric.name}{{kpi="{kpi}", window="{window}", {HUBS}}})'
+    matchers = ", ".join(part for part in (f'kpi="{kpi}", window="{window}", {HUBS}', only) if part)
+    return f"sum{grouped} ({metric.name}{{{matchers}}})"
 
 
-def bad_share(kpi: str, window: str, by: str = "") -> str:
+def bad_share(kpi: str, window: str, by: str = "", only: str = "") -> str:
     """The share of orders that were not good over a window; nothing where nothing counted."""
-    good, whole = (kpi_sum(metric, kpi, window, by) for metric in (metrics.KPI_NUMERATOR, metrics.KPI_DENOMINATOR))
+    counted = (metrics.KPI_NUMERATOR, metrics.KPI_DENOMINATOR)
+    good, whole = (kpi_sum(metric, kpi, window, by, only) for metric in counted)
     return f"(1 - {good} / ({whole} > 0))"
+
+
+def among(hubs: Iterable[str], *, these: bool) -> str:
+    """The matcher of these hubs, or of all others; nothing where there are none to tell apart."""
+    pattern = "|".join(sorted(hub.replace(".", "[.]") for hub in hubs))
+    return f'hub_id{"=~" if these else "!~"}"{pattern}"' if pattern else ""
 
 
 def quantile(rank: float, metric: Metric, by: str = "") -> str:

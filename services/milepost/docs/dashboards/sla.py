@@ -17,7 +17,7 @@ from milepost.docs.dashboards.parts import (
     prometheus,
     prometheus_now,
 )
-from milepost.docs.dashboards.promql import bad_share, gauge, kpi_sum, quantile
+from milepost.docs.dashboards.promql import among, bad_share, gauge, kpi_sum, quantile
 from milepost.docs.dashboards.sla_panels import recent_breaches
 from milepost.docs.dashboards.sql import named
 from milepost.docs.dashboards.tables import Column, merged, table
@@ -131,28 +131,37 @@ def _burn(objective: Objective) -> Json:
     return series("Burn rate", text, targets, NUMBER, paint=_LINES, decimals=1, goal=Goal(1.0, False, ""))
 
 
+def _burn_by_hub(objective: Objective, window: str) -> str:
+    """Each hub's burn over ``window``, by the target that holds for it."""
+    by_target: dict[float, list[str]] = {}
+    for hub, target in sorted(objective.hubs.items()):
+        by_target.setdefault(target, []).append(hub)
+    groups = [(objective.target, among(objective.hubs, these=False))]
+    groups += [(target, among(hubs, these=True)) for target, hubs in sorted(by_target.items())]
+    shares = ((bad_share(objective.kpi, window, "hub_id", only), target) for target, only in groups)
+    return " or ".join(f"{share} / {_allowed(target)}" for share, target in shares)
+
+
 def _hubs(objective: Objective) -> Json:
     good, whole = (
         kpi_sum(metric, objective.kpi, objective.window, "hub_id")
         for metric in (metrics.KPI_NUMERATOR, metrics.KPI_DENOMINATOR)
     )
-    burn = f"{bad_share(objective.kpi, '1h', 'hub_id')} / {_allowed(objective.target)}"
     targets = [
-        prometheus_now(f"1 - {bad_share(objective.kpi, objective.window, 'hub_id')} / {_allowed(objective.target)}",
-                       ref="left", table=True),
-        prometheus_now(burn, ref="burn", table=True),
+        prometheus_now(f"1 - ({_burn_by_hub(objective, objective.window)})", ref="left", table=True),
+        prometheus_now(_burn_by_hub(objective, "1h"), ref="burn", table=True),
         prometheus_now(f"{good} / ({whole} > 0)", ref="kept", table=True),
         prometheus_now(whole, ref="orders", table=True),
     ]  # fmt: skip
     own = ", ".join(f"{hub} {written(target, 'ratio')}" for hub, target in sorted(objective.hubs.items()))
     text = f"{_said(objective)} The least budget first. A hub's name leads to its scorecard."
     if own:
-        text += f" Hubs with a target of their own, which alerts go by and this table does not: {own}."
+        text += f" Hubs with a target of their own, which their budget is reckoned by: {own}."
     columns = [
         Column("hub_id", "Hub", TEXT, link=to_hub()),
         Column("Value #left", "Budget left", SHARE, decimals=0, goal=Goal(0.0, True, "")),
         Column("Value #burn", "Burn, 1h", NUMBER, decimals=1),
-        Column("Value #kept", objective.kpi, SHARE, decimals=2, goal=_goal(objective)),
+        Column("Value #kept", objective.kpi, SHARE, decimals=2, goal=None if own else _goal(objective)),
         Column("Value #orders", "Orders", COUNT, decimals=0),
     ]
     return merged(table("Error budget by hub", text, targets, columns), "Value #left", descending=False)
