@@ -7,7 +7,6 @@ Run it with ``python tests/bench/dashboards.py --orders 10000000``; it starts an
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ from typing import Any
 import httpx
 import psutil
 import reading
+from stage import lone_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from grafana_queries import ALL, Document, View, documents, queries, variable_queries
 
-from milepost.embedded.parts import engines
-from milepost.embedded.process import spawn, stop, wait_ready
-from milepost.settings import Service, Settings
+from milepost.settings import Settings
 from milepost.store.client import READ_SECONDS, Store, writer
-from milepost.store.migrations import apply
 from milepost.store.tables import KPIS, SLA_EVENTS
 
 HUBS = tuple(f"hub-{number:02d}" for number in range(reading.HUBS))
@@ -195,25 +192,15 @@ def main() -> None:
     parser.add_argument("--first", action="store_true", help="Let the engine run before all else (as root).")
     parser.add_argument("--port-base", type=int, default=Settings().port_base)
     arguments = parser.parse_args()
-    settings = Settings(port_base=arguments.port_base)
-    with tempfile.TemporaryDirectory() as temporary:
-        data = arguments.data or Path(temporary)
-        data.mkdir(parents=True, exist_ok=True)
-        part = next(part for part in engines(data, settings) if part.name == Service.CLICKHOUSE.value)
-        process = spawn(part, data / "engine.log")
-        try:
-            wait_ready(part, process, 60, data / "engine.log")
-            apply(settings)
-            with writer(settings) as store:
-                fill(store, arguments.orders, arguments.drawn)
-            if arguments.first:
-                put_first(process.pid)
-            began = time.monotonic()
-            found = list(measure(Engine(settings.clickhouse_url, settings.database, process.pid), arguments.days,
-                                 arguments.tries))  # fmt: skip
-            took = time.monotonic() - began
-        finally:
-            stop(process, part.stop_seconds)
+    with lone_engine(arguments.data, arguments.port_base) as (settings, process):
+        with writer(settings) as store:
+            fill(store, arguments.orders, arguments.drawn)
+        if arguments.first:
+            put_first(process.pid)
+        began = time.monotonic()
+        engine = Engine(settings.clickhouse_url, settings.database, process.pid)
+        found = list(measure(engine, arguments.days, arguments.tries))
+        took = time.monotonic() - began
     for line in table(found):
         print(line)
     load = ", ".join(f"{one:.1f}" for one in psutil.getloadavg())
