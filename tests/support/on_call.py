@@ -66,7 +66,8 @@ def hurried_routes(webhook: str) -> dict[str, Any]:
     routes = [config["route"], *config["route"]["routes"]]
     for route in routes:
         for name in {"group_wait", "group_interval"} & route.keys():
-            route[name] = hurried(route[name], 2)
+            # Twice the time between two scrapes at least, as it is in operation: what belongs together is told together.
+            route[name] = hurried(route[name], 4)
     return config
 
 
