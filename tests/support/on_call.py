@@ -66,7 +66,7 @@ def hurried_routes(webhook: str) -> dict[str, Any]:
     routes = [config["route"], *config["route"]["routes"]]
     for route in routes:
         for name in {"group_wait", "group_interval"} & route.keys():
-            # Twice the time between two scrapes at least, as it is in operation: what belongs together is told together.
+            # Twice the time between two scrapes at least, as in operation: what belongs together is told together.
             route[name] = hurried(route[name], 4)
     return config
 

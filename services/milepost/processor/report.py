@@ -76,7 +76,6 @@ class Report:
         self._lateness.add(event_lateness(batch.events))
         for (source, hub_id), events in batch.heard.items():
             self._heard.labels(self._known_source(source), hub_id).inc(events)
-        self._sla_failures.inc(batch.unwatched)
         self.told([told for told, _ in batch.told])
 
     def _known_source(self, source: str) -> str:
@@ -95,9 +94,10 @@ class Report:
             if one.step.state is State.BREACHED:
                 self._sla_detection.observe(max(0.0, now - one.step.due / 1e6))
 
-    def watched(self, orders: int) -> None:
-        """So many open orders' SLAs are watched."""
+    def watched(self, orders: int, failures: int) -> None:
+        """So many open orders' SLAs are watched; of so many more, looking at them has failed."""
         self._sla_watched.set(orders)
+        self._sla_failures.inc(failures)
 
     def policies(self, version: int) -> None:
         """The SLA policies of this version hold."""

@@ -218,3 +218,10 @@ def test_at_the_moment_it_falls_the_chance_has_fallen(lives: NewLife, left: int)
         chance = forecast.chance(stands, falls)
         assert chance is not None
         assert chance < 0.6
+
+
+def test_an_order_decided_before_it_was_placed_teaches_nothing(lives: Callable[[], Any]) -> None:
+    forecast = Forecast()
+    for life in (lives().placed(50, 20), lives().placed(50, 90).delivered(10), lives().placed(50, 50).delivered(50)):
+        forecast.learn(life.order)
+        assert passages(life.order, 0) == []

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from milepost.domain import facts as f
-from milepost.domain.order import fold
+from milepost.domain.order import Order, fold
 from milepost.domain.sla.policy import Policies
 from milepost.domain.sla.prediction import Forecast
 from milepost.domain.sla.words import PROMISE, State
@@ -42,6 +42,7 @@ class SlaDesk:
         self._policies = policies
         self._held: Policies = policies()
         self._seeded = False
+        self._failures = 0
         self._cold: dict[int, Partition] = {}
 
     def adopt(self, partitions: Mapping[int, Partition]) -> None:
@@ -62,7 +63,7 @@ class SlaDesk:
                     warming = asyncio.create_task(self.warm_up(in_hand))
                 self._follow_policies(in_hand())
                 await self.turn(in_hand, reached)
-                self._report.watched(sum(len(one.watch) for one in in_hand().values() if one.watch is not None))
+                self._tell_of(in_hand())
         finally:
             warming.cancel()
 
@@ -80,13 +81,29 @@ class SlaDesk:
             await self._tell(told)
             self._report.told([one for one, _ in told])
 
+    def _tell_of(self, partitions: Mapping[int, Partition]) -> None:
+        watches = [one.watch for one in partitions.values() if one.watch is not None]
+        failures = self._failures + sum(watch.failures for watch in watches)
+        self._report.watched(sum(map(len, watches)), failures)
+        self._failures = 0
+        for watch in watches:
+            watch.failures = 0
+
     def _learn(self, partition: Partition, told: Sequence[Told]) -> None:
         """Take in the promises just broken: a hub that stands still is to be noticed before its orders come."""
         for one in told:
             if one.step.rule == PROMISE and one.step.state is State.BREACHED:
                 facts = partition.orders.get(one.order_id)
                 if facts:
-                    self.forecast.learn(fold(f.decode(facts)))
+                    self._learn_of(fold(f.decode(facts)))
+
+    def _learn_of(self, order: Order) -> None:
+        """Take in what became of an order; one that teaches nothing for a fault of ours stops no clock."""
+        try:
+            self.forecast.learn(order)
+        except Exception:
+            log.exception("what became of an order cannot be learnt")
+            self._failures += 1
 
     def _follow_policies(self, partitions: Mapping[int, Partition]) -> None:
         policies = self._policies()
@@ -129,7 +146,7 @@ class SlaDesk:
     async def _seed(self) -> None:
         """Learn from how orders lately went, before there is anything to be foretold."""
         for number, order in enumerate(await patiently(seed_rows, self._store, datetime.now(UTC))):
-            self.forecast.learn(order)
+            self._learn_of(order)
             if number % LEARNT_AT_ONCE == 0:
                 await asyncio.sleep(0)
 

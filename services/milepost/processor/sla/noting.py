@@ -43,7 +43,7 @@ async def look_at_slas(partition: "Partition", pending: "Pending", store: Store,
             if not watch.note(one.subject, one.order, appended, first=one.first):
                 unsure.append(one)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason to stop counting
-            _give_up(watch, one, error, batch)
+            _give_up(watch, one, error)
         if number % YIELD_EVERY == 0:
             _take(watch, partition, batch)
             await batch.breathe()
@@ -52,7 +52,7 @@ async def look_at_slas(partition: "Partition", pending: "Pending", store: Store,
         names = [one.subject for one in unsure]
         raised, known = await raised_of(store, names), await last_appended(store, partition.number, names)
         for one in unsure:
-            _find(watch, one, raised.get(one.subject, []), known.get(one.subject), pending, batch)
+            _find(watch, one, raised.get(one.subject, []), known.get(one.subject), pending)
         _take(watch, partition, batch)
 
 
@@ -62,20 +62,19 @@ def _find(
     raised: list[Raised],
     known_at: int | None,
     pending: "Pending",
-    batch: "Batch",
 ) -> None:
     appended = pending.appended_of(one.subject)
     try:
         watch.found(one.subject, one.order, raised, appended if known_at is None else known_at, appended)
     except Exception as error:  # noqa: BLE001 - as above
-        _give_up(watch, one, error, batch)
+        _give_up(watch, one, error)
 
 
-def _give_up(watch: Watch, one: "Touched", error: Exception, batch: "Batch") -> None:
+def _give_up(watch: Watch, one: "Touched", error: Exception) -> None:
     """The fault is ours: it is said, and counted."""
     log.error("the SLAs of order %s cannot be watched", one.subject, exc_info=error)
     watch.forget(one.subject)
-    batch.unwatched += 1
+    watch.failures += 1
 
 
 def _take(watch: Watch, partition: "Partition", batch: "Batch") -> None:

@@ -5,6 +5,7 @@ reached is handed out as ``Told`` (``take``), for others to write and to publish
 """
 
 import heapq
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from milepost.domain.sla.policy import Limits, Policies, limits_for
 from milepost.domain.sla.prediction import Forecast, Situation, situation
 from milepost.domain.sla.spans import Span, spans
 from milepost.domain.sla.words import PROMISE, RANKS, SILENCE, Cause, State
+
+log = logging.getLogger(__name__)
 
 QUIET_US = 45 * 60 * 1_000_000
 """Where no policy limits silence: an order of which nothing was heard for so long is silent, not known to be late."""
@@ -82,6 +85,8 @@ class Watch:
         self._ever = Bloom(_EXPECTED_RAISED, 0.01)
         self._heap: list[tuple[int, str]] = []
         self._told: list[Told] = []
+        self.failures = 0
+        """Orders that are watched no more because looking at them failed: a fault of ours."""
         self._touched: set[str] | None = set()
         """Orders noted while not all that is stored is known here; None once it is."""
 
@@ -284,14 +289,23 @@ class Watch:
             if is_pending(order_id):
                 postponed.append((order_id, watched))
                 continue
-            if watched.weigh_at <= now:
-                if lags:
-                    watched.weigh_at = now + WEIGHED_AGAIN_US
-                else:
-                    self._weigh(order_id, watched, now)
-            self._proceed(order_id, watched, now)
+            try:
+                self._pass(order_id, watched, now, lags=lags)
+            except Exception:
+                # Whatever it is, other orders' time goes on.
+                log.exception("the SLAs of order %s cannot be watched", order_id)
+                self.forget(order_id)
+                self.failures += 1
         for order_id, watched in postponed:
             self._plan(order_id, watched, watched.next)
+
+    def _pass(self, order_id: str, watched: Watched, now: int, *, lags: bool) -> None:
+        if watched.weigh_at <= now:
+            if lags:
+                watched.weigh_at = now + WEIGHED_AGAIN_US
+            else:
+                self._weigh(order_id, watched, now)
+        self._proceed(order_id, watched, now)
 
     def learn_policies(self, policies: Policies, now: int) -> None:
         """These policies held before ``now`` already, and were not known here."""

@@ -188,7 +188,6 @@ class Batch:
     touched: list[Touched] = field(default_factory=list)
     told: list[tuple[Told, int]] = field(default_factory=list)
     heard: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unwatched: int = 0
     steps: int = 0
     """Moments at which the building of it let others go on: while they come, it is being worked at."""
     repeats: int = 0

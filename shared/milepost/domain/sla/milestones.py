@@ -84,6 +84,8 @@ def passages(order: Order, end: int) -> list[Passage]:
         )
         if 0 < since < end
     ]
+    if not marks:
+        return []
     marks.sort(key=itemgetter(0))
     ends = [since for since, _ in marks[1:]]
     ends.append(end)
