@@ -26,11 +26,6 @@ async def look_at_slas(partition: "Partition", pending: "Pending", store: Store,
     What is not known here is looked up: all that events bring about must be told before the cut passes them by.
     """
     touched, batch.touched = batch.touched, []
-    for one in touched:
-        if one.order.placed is not None:
-            hub = one.order.placed.hub_id
-            for fact in one.fresh:
-                batch.heard[fact.source, hub] += 1
     watch = partition.watch
     if watch is None:
         return

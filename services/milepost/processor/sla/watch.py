@@ -110,6 +110,16 @@ class Watch:
         """Note that something was raised of these orders, some time."""
         self._ever.update(order_ids)
 
+    def wants(self, order_id: str, order: Order, appended: int) -> bool:
+        """Whether ``note`` could do anything with the order; of most orders of a backlog nothing can be raised."""
+        return (
+            order_id in self._orders
+            or order_id in self._raised
+            or self._touched is not None
+            or order_id in self._ever
+            or not self._long_past(order, appended)
+        )
+
     def note(self, order_id: str, order: Order, appended: int, *, first: bool) -> bool:
         """An order as it is after events of which the last was appended at ``appended``.
 

@@ -119,7 +119,11 @@ def _apply_to_order(partition: Partition, subject: str, events: list[Taken], bat
     after = contributions(order)
     facts = f.encode(known)
     version = fresh[-1].offset + 1
-    batch.touched.append(Touched(subject, order, fresh, not stored))
+    if partition.watch is not None and partition.watch.wants(subject, order, events[-1].record.timestamp * 1000):
+        batch.touched.append(Touched(subject, order, fresh, not stored))
+    if order.placed is not None:
+        for fact in fresh:
+            batch.heard[fact.source, order.placed.hub_id] += 1
     batch.orders.append(order_row(subject, partition.number, version, order, totals(after), len(known), facts))
     partition.orders.put(subject, facts)
     return [(subject, before, after)]
