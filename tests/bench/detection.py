@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 from bench.edge import BATCHED
 from bench.posting import post_on_schedule, quantile, request
 from bench.stage import Stage
+from bench.workload import placed_order
 from milepost.contracts import topics
 from milepost.settings import Service, Settings
 from milepost.store.client import reader
@@ -78,22 +79,7 @@ def probe(number: int, start: datetime) -> bytes:
     placed = start + timedelta(seconds=number / POSTS_A_SECOND)
     order = f"{PROBE}{number}"
     wait = random.Random(number).uniform(SHORTEST, LONGEST)
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": order,
-            "source": "/bench",
-            "type": "milepost.order.placed.v1",
-            "time": placed,
-            "subject": order,
-            "data": {
-                "order_id": order,
-                "hub_id": "hub-probe",
-                "promised_until": placed + timedelta(seconds=wait),
-                "lines": [{"sku": "sku-1", "quantity": 1}],
-            },
-        }
-    )
+    return placed_order(order, "hub-probe", placed, placed + timedelta(seconds=wait))
 
 
 def _published(settings: Settings) -> list[float]:

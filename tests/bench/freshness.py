@@ -14,12 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from bench.edge import BATCHED
 from bench.posting import post_on_schedule, quantile, request
 from bench.stage import Stage
+from bench.workload import placed_order
 from milepost.reading.kpis import answer
 from milepost.reading.question import ask
 from milepost.settings import Service, load
@@ -75,22 +75,7 @@ def probe(number: int) -> bytes:
     """An order that is due, and can be seen, as soon as it is stored."""
     placed = datetime.now(UTC) - timedelta(hours=3)
     order = f"{PROBE}{number}"
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": order,
-            "source": "/bench",
-            "type": "milepost.order.placed.v1",
-            "time": placed,
-            "subject": order,
-            "data": {
-                "order_id": order,
-                "hub_id": order,
-                "promised_until": placed + timedelta(hours=1),
-                "lines": [{"sku": "sku-1", "quantity": 1}],
-            },
-        }
-    )
+    return placed_order(order, order, placed, placed + timedelta(hours=1))
 
 
 def _still(*processes: subprocess.Popen[bytes]) -> None:

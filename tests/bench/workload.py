@@ -63,3 +63,23 @@ async def _fill(settings: Settings, records: Iterator[Record]) -> int:
     finally:
         await publisher.stop()
     return published
+
+
+def placed_order(order: str, hub: str, placed: datetime, until: datetime) -> bytes:
+    """The event of an order of one line, placed at ``placed`` and promised for ``until``, as it is posted."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": order,
+            "source": "/bench",
+            "type": "milepost.order.placed.v1",
+            "time": placed,
+            "subject": order,
+            "data": {
+                "order_id": order,
+                "hub_id": hub,
+                "promised_until": until,
+                "lines": [{"sku": "sku-1", "quantity": 1}],
+            },
+        }
+    )

@@ -209,10 +209,9 @@ class Watch:
         What ended up to ``decided`` without anything being raised was in order by the policies of its time.
         """
         limits = self._limits(watched.place)
-        known = self._raised.get(order_id, ())
         upcoming = _NEVER
         for span, known_at in watched.running:
-            raised = next((one for one in known if one.base == span.base and one.rule == span.rule), None)
+            raised = self._raised_of(order_id, span)
             if raised is not None:
                 rank, due, version = raised.rank, raised.due, raised.policy_version
             elif span.end and span.end <= decided:
