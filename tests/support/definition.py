@@ -22,7 +22,8 @@ RETRACTED, COST, PLACED = "event.retracted", "cost.recorded", "order.placed"
 MOMENTS = ("promised_from", "promised_until", "planned_arrival", "eta", "earliest", "latest")
 
 Minute = tuple[int, str, str, str, str, str, str, str]
-"""Minutes since 1970; hub, zone, service level, merchant, courier; a cost's component and activity."""
+"""Minutes since 1970; hub, zone, service level, merchant, courier; a cost's component and activity, or what a reason is
+of and the reason."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def _normal(data: dict[str, Any]) -> dict[str, Any]:
             continue
         if name in MOMENTS:
             said[name] = micros(value)
+        elif name == "delivery_fee":
+            said[name] = int(Decimal(str(value["amount"])) * 10_000)
         elif name == "amount":
             said[name] = int(Decimal(str(value)) * 10_000)
         elif name == "activity" and value == "delivery":
@@ -213,10 +216,10 @@ def _order(events: list[Said], found: Defined) -> dict[str, Any]:  # noqa: PLR09
     own: dict[str, int] = defaultdict(int)
     place = tuple(placed.data.get(name) or "" for name in ("zone_id", "service_level", "merchant_id"))
 
-    def count(moment: int, event: Said | None, **measures: int) -> Minute:
+    def count(moment: int, event: Said | None, part: tuple[str, str] = ("", ""), **measures: int) -> Minute:
         """Add to the minute of ``moment``; ``event`` may name the courier."""
         courier = (event.courier if event else "") or holder(moment)
-        key = (moment // MINUTE, placed.data["hub_id"], *place, courier, "", "")
+        key = (moment // MINUTE, placed.data["hub_id"], *place, courier, *part)
         for name, value in measures.items():
             found.minutes[key][name] += value
             own[name] += value
@@ -236,6 +239,8 @@ def _order(events: list[Said], found: Defined) -> dict[str, Any]:  # noqa: PLR09
         count(delivered, last, delivered=1, on_time=int(kept), responded=int(bool(answers)))
         count(delivered, last, windowed=int(opens > 0), early=int(opens > 0 and delivered < opens))
         count(delivered, last, in_full_known=int(in_full is not None), in_full=int(in_full is True))
+        fee = placed.data.get("delivery_fee")
+        count(delivered, last, priced=int(fee is not None), fee=fee or 0)
         lasted("delivery", placed.at, delivered, last)
     if attempts:
         success = attempts[0].kind == "delivery.delivered"
@@ -248,6 +253,12 @@ def _order(events: list[Said], found: Defined) -> dict[str, Any]:  # noqa: PLR09
     if nps:
         given = nps.data["nps"]
         count(nps.at, nps, nps_answered=1, promoters=int(given >= 9), detractors=int(given <= 6))
+    for failure in failures:
+        count(failure.at, failure, ("failed_attempt", failure.data["reason_code"]), reasons=1)
+    explained = next((e for e in reversed(answers) if e.data.get("reasons")), None)
+    if explained:
+        for reason in list(dict.fromkeys(explained.data["reasons"]))[:10]:
+            count(explained.at, explained, ("feedback", reason), reasons=1)
     if closing:
         count(closing.at, closing, closed=1, cancelled=int(bool(cancelled)), returned=int(returned))
 

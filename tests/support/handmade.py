@@ -40,10 +40,11 @@ class Life:
         lines: Sequence[tuple[str, int]] = (("milk", 2),),
         parcels: Sequence[str] = (),
         hub: str = "h1",
+        fee: int | None = None,
         **identity: str,
     ) -> Self:
         """Zone z1, level l1, merchant m1."""
-        fields = (hub, "z1", "l1", "m1", "", moment(since), moment(until), list(lines), list(parcels))
+        fields = (hub, "z1", "l1", "m1", "", moment(since), moment(until), list(lines), list(parcels), fee)
         return self.add(f.Placed, at, *fields, **identity)
 
     def promised(self, at: float, until: float, by: str = "customer", since: float | None = None, **id_: str) -> Self:
@@ -96,8 +97,8 @@ class Life:
     def asked(self, at: float) -> Self:
         return self.add(f.FeedbackRequested, at)
 
-    def answered(self, at: float, score: int = -1, nps: int = -1, **identity: str) -> Self:
-        return self.add(f.FeedbackSubmitted, at, score, nps, **identity)
+    def answered(self, at: float, score: int = -1, nps: int = -1, reasons: Sequence[str] = (), **identity: str) -> Self:
+        return self.add(f.FeedbackSubmitted, at, score, nps, list(reasons), **identity)
 
     def cost(
         self,

@@ -151,6 +151,7 @@ def _data(kind: str, subject: str, at: float, c: Choices) -> dict[str, Any]:  # 
                 "merchant_id": c.one([None, "m1"]),
                 "service_level": c.one([None, "express"]),
                 "customer_ref": c.one([None, "somebody"]),
+                "delivery_fee": c.one([None, {"amount": "4.9", "currency": "EUR"}, {"amount": 0, "currency": "EUR"}]),
             }
         case "order.promise_changed":
             until = at + c.one([1, 0, 0.5, 3, 62])
@@ -183,6 +184,7 @@ def _data(kind: str, subject: str, at: float, c: Choices) -> dict[str, Any]:  # 
         case "feedback.submitted":
             score = c.one([5, None, 3, 4, 1])
             data |= {"score": score, "nps": c.one([None, 0, 6, 7, 9, 10] if score else [9, 0, 7])}
+            data["reasons"] = c.one([None, ["late"], [], ["kind", "late", "kind"], [f"r{n}" for n in range(12)]])
         case "cost.recorded":
             data = {
                 "cost_id": c.one(["k1", "k2", "k3"]),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from milepost.auditor.recount import Recount
-from milepost.auditor.statements import DURATIONS
+from milepost.auditor.statements import DURATIONS, REASONS
 from milepost.domain.kpis import COST_DIMENSIONS, KPIS, MINUTE_US
 from milepost.domain.measures import HISTOGRAMS
 from milepost.reading.question import Question
@@ -46,7 +46,8 @@ def differences(
     for labels in sorted(streamed.keys() | recomputed.keys()):
         one, other = streamed.get(labels, Sums()), recomputed.get(labels, Recount())
         dimensions = dict(zip(question.by, labels, strict=False))
-        for name in sorted(names):
+        reasons = {name for name in one.measures.keys() | other.measures.keys() if name.startswith(f"{REASONS} ")}
+        for name in sorted(names | reasons):
             compared += 1
             pair = one.measures.get(name, 0), other.measures.get(name, 0)
             if pair[0] != pair[1]:
@@ -59,7 +60,7 @@ def differences(
 
 
 def readers(measure: str) -> tuple[str, ...]:
-    """The KPIs that read ``measure``."""
+    """The KPIs that read ``measure``; none reads how often a reason was given."""
     return tuple(
         kpi.name if kpi.stage is None else f"{kpi.name} {kpi.stage}" for kpi in KPIS if measure in kpi.measures
     )

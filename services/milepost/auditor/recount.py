@@ -45,9 +45,10 @@ def recount(store: Store, question: Question, cuts: Cuts) -> dict[Labels, Recoun
         width = sum(name not in COST_DIMENSIONS for name in question.by)
         for row in rows(store, measures_select(question, cuts)):
             one = found.setdefault(row[:width], Recount())
-            sums, ranks = row[width : width + len(MEASURES)], row[width + len(MEASURES) :]
-            one.measures.update(zip(MEASURES, sums, strict=True))
-            for name, values in zip(DURATIONS, ranks, strict=True):
+            ranks = width + len(MEASURES) + 1
+            *sums, (reasons, given) = row[width:ranks]
+            one.measures.update(zip((*MEASURES, *reasons), (*sums, *given), strict=True))
+            for name, values in zip(DURATIONS, row[ranks:], strict=True):
                 one.quantiles[name] = dict(zip(QUANTILES, values, strict=True))
     if any(kpi.name == COST_KPI for kpi in question.kpis):
         for *labels, amount in rows(store, costs_select(question, cuts)):

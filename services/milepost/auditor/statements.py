@@ -27,6 +27,15 @@ FACTS = tuple(
 )  # fmt: skip
 """The events that what an order counts for follows from."""
 
+REASONS = "reasons"
+"""Stands in no minute of its own: a moment for each reason is named after it."""
+
+
+def reason_measure(of: str, reason: str) -> str:
+    """What the count of one reason is called: the measure, what it is the reason of, and the reason."""
+    return f"{REASONS} {of} {reason}"
+
+
 MEASURES: dict[str, tuple[str, str]] = {
     "delivered": ("delivered", "1"),
     "delivery_timed": ("delivered", "delivery_us >= 0"),
@@ -59,6 +68,9 @@ MEASURES: dict[str, tuple[str, str]] = {
     "returned": ("closed", "returned"),
     **{f"{stage}_timed": (stage, "1") for stage in STAGES},
     **{f"{stage}_us": (stage, f"{stage}_us") for stage in STAGES},
+    "priced": ("delivered", "priced"),
+    "fee": ("delivered", "fee"),
+    REASONS: (REASONS, "1"),
 }
 """Each measure but the cost: at which moment of an order it counts, and what it counts there."""
 
@@ -97,20 +109,21 @@ class Select:
 
 
 def measures_select(question: Question, cuts: Cuts, by: tuple[str, ...] | None = None) -> Select:
-    """Every measure but the costs, and the quantiles of every duration.
+    """Every measure but the costs, the counts of each reason, and the quantiles of every duration.
 
     By the dimensions that all KPIs have, or by other expressions over a row of ``orders.sql`` and its ``moment``.
     """
     labels = list(by) if by is not None else [_label(name) for name in question.by if name not in COST_DIMENSIONS]
     sums = [_counted(name) for name in MEASURES]
+    reasons = f"sumMapIf([moment.1], [toInt64(1)], {_counts_at(REASONS)})"
     levels = ", ".join(map(str, QUANTILES.values()))
     ranks = [
         f"quantilesExactInclusiveIf({levels})({name}, moment.1 = '{MEASURES[name][0]}' AND {name} >= 0)"
         for name in DURATIONS
     ]
-    where, parameters = _where(question, cost=False)
+    where, parameters = _where(question)
     sql = (
-        f"SELECT {', '.join([*labels, *sums, *ranks])} FROM ({orders_sql(question)}) "
+        f"SELECT {', '.join([*labels, *sums, reasons, *ranks])} FROM ({orders_sql(question)}) "
         f"ARRAY JOIN counts_at AS moment WHERE {where}{_group(labels)}"
     )
     return Select(sql, parameters | _window(question) | _log(cuts, FACTS))
@@ -173,11 +186,11 @@ def differences_select(question: Question, cuts: Cuts) -> Select:
 
 def counting_select(question: Question, cuts: Cuts, names: list[str], minutes: list[int], most: int) -> Select:
     """How many subjects count for the measures ``names`` in ``minutes``, and the first ``most`` of them."""
-    where, parameters = _where(question, cost=False)
-    places = sorted({MEASURES[name][0] for name in names if name in MEASURES})
+    where, parameters = _where(question)
+    places = " OR ".join(sorted({_counts_at(name) for name in names if name in MEASURES})) or "0"
     parts = [
         f"SELECT subject FROM ({orders_sql(question)}) ARRAY JOIN counts_at AS moment WHERE {where} "
-        "AND moment.1 IN {places:Array(String)} AND intDiv(moment.2, 60000000) IN {minutes:Array(Int64)}"
+        f"AND ({places}) AND intDiv(moment.2, 60000000) IN {{minutes:Array(Int64)}}"
     ]
     if "cost" in names:
         parts.append(
@@ -186,7 +199,7 @@ def counting_select(question: Question, cuts: Cuts, names: list[str], minutes: l
         )
     first = f"arraySlice(arraySort(groupUniqArray(subject)), 1, {most})"
     sql = f"SELECT uniqExact(subject), {first} FROM ({' UNION ALL '.join(parts)})"
-    more = {"places": places, "minutes": minutes}
+    more = {"minutes": minutes}
     return Select(sql, parameters | more | _window(question) | _log(cuts, (*FACTS, COST)))
 
 
@@ -220,8 +233,12 @@ def _costs_sql(subjects: str) -> str:
 def _counted(name: str) -> str:
     if name not in MEASURES:
         return "toInt64(0)"
-    at, value = MEASURES[name]
-    return f"toInt64(sumIf({value}, moment.1 = '{at}'))"
+    return f"toInt64(sumIf({MEASURES[name][1]}, {_counts_at(name)}))"
+
+
+def _counts_at(name: str) -> str:
+    """Whether the measure counts at a row's ``moment``."""
+    return f"startsWith(moment.1, '{name} ')" if name == REASONS else f"moment.1 = '{MEASURES[name][0]}'"
 
 
 def _label(name: str) -> str:
@@ -232,7 +249,7 @@ def _group(labels: list[str]) -> str:
     return f" GROUP BY {', '.join(labels)}" if labels else ""
 
 
-def _where(question: Question, *, cost: bool) -> tuple[str, dict[str, Any]]:
+def _where(question: Question, *, cost: bool = False) -> tuple[str, dict[str, Any]]:
     parts, parameters = ["1"], {}
     for name, values in question.where:
         if cost or name not in COST_DIMENSIONS:

@@ -4,8 +4,10 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from milepost.auditor.statements import Cuts, statement
+from milepost.auditor.statements import Cuts, reason_measure, statement
+from milepost.domain.kpis import COST_DIMENSIONS
 from milepost.reading.question import Question
+from milepost.reading.reasons import read_reasons
 from milepost.reading.sums import Labels, Sums, read
 from milepost.store.client import Store
 
@@ -37,13 +39,23 @@ def read_with_cuts(store: Store, question: Question) -> tuple[dict[Labels, Sums]
     """
     before = cuts(store)
     for _ in range(_TRIES):
-        found = read(store, question)
+        found = _read(store, question)
         after = cuts(store)
         if after == before:
             return found, before
         # The next flush is the furthest away just after one.
         before = _next_cuts(store, after)
     raise TooBusyError("the numbers change faster than they can be read; ask for a shorter window or fewer dimensions")
+
+
+def _read(store: Store, question: Question) -> dict[Labels, Sums]:
+    """The sums, and beside them how often each reason was given."""
+    found = read(store, question)
+    if not set(question.by) & set(COST_DIMENSIONS):
+        for labels, reasons in read_reasons(store, question).items():
+            named = {reason_measure(*reason): given for reason, given in reasons.items()}
+            found.setdefault(labels, Sums()).measures.update(named)
+    return found
 
 
 def _next_cuts(store: Store, known: Cuts) -> dict[int, int]:

@@ -25,7 +25,7 @@ class Fact(msgspec.Struct, kw_only=True):
 
 
 class Placed(Fact):
-    """An order was placed; no ``parcels`` means one undeclared parcel."""
+    """An order was placed; no ``parcels`` means one undeclared parcel. ``fee`` is in ten-thousandths."""
 
     hub_id: str
     promised_until: int
@@ -35,6 +35,7 @@ class Placed(Fact):
     merchant_id: str | None = None
     service_level: str | None = None
     parcels: tuple[str, ...] = ()
+    fee: int | None = None
 
 
 class PromiseChanged(Fact):
@@ -143,10 +144,11 @@ class FeedbackRequested(Fact):
 
 
 class Response(Fact):
-    """The customer answered: ``score`` 1 to 5, ``nps`` 0 to 10."""
+    """The customer answered: ``score`` 1 to 5, ``nps`` 0 to 10, and perhaps why."""
 
     score: int | None = None
     nps: int | None = None
+    reasons: tuple[str, ...] = ()
 
 
 class Cost(Fact):

@@ -28,6 +28,8 @@ PREPARE = {
     "scheduled": (10, 25, 45, 80, 140, 240, 420, 700),
     "standard": (10, 40, 80, 140, 240, 420, 700, 1300),
 }
+FEES = {"express": 99_000, "same_day": 69_000, "scheduled": 79_000, "standard": 49_000}
+"""The least a delivery is charged at, in ten-thousandths."""
 
 MOVEMENTS = (Ready, Assigned, Unassigned, PickedUp, Departed, Arrived, AttemptFailed, Delivered, Returned, Lost)
 """Facts of which the order among all of them matters."""
@@ -59,6 +61,7 @@ class Storyteller:
         """Tell of ``city``."""
         self._city = city
         self._draws = Draws(f"{seed}/stories")
+        self._fees, self._voices = Draws(f"{seed}/fees"), Draws(f"{seed}/voices")
         self._rounds = Rounds(self._draws, self._storm, calm=city.always_open)
         # A live city shows a service that mostly keeps its word, so that breaking it stands out.
         self._calm = city.always_open
@@ -83,7 +86,7 @@ class Storyteller:
         )
         self._prepare_and_deliver(story, hub, level, window)
         mishaps.afflict(draws, story)
-        survey.ask(draws, story)
+        survey.ask(draws, self._voices, story)
         expenses.charge(draws, story, hub)
         mishaps.misreport(draws, story)
         _keep_moments_apart(story)
@@ -111,7 +114,13 @@ class Storyteller:
             promised_from=since,
             lines=tuple(lines),
             parcels=parcels,
+            fee=self._fee(level),
         )
+
+    def _fee(self, level: str) -> int | None:
+        """What the customer pays for delivery, where the merchant tells."""
+        draws = self._fees
+        return FEES[level] + 1_000 * draws.below(30) if draws.chance(0.8) else None
 
     def _storm(self, hub: Hub, at: int) -> float:
         """How much a hub's day is slowed at ``at``: rarely, and then for hours."""

@@ -9,15 +9,22 @@ if TYPE_CHECKING:
     from milepost.simulator.story import Story
 
 CHANNELS = ("email", "sms", "app")
+PLEASED = ("friendly", "friendly", "on time", "fast", "well packed", "good tracking")
+ANNOYED = ("no word of the delay", "damaged", "missing items", "unfriendly", "left at the wrong door")
+SATISFIED_FROM, DETRACTOR_UP_TO = 4, 6
 
 
-def ask(draws: Draws, story: "Story") -> None:
-    """Add requests and responses to ``story``; the later, the more damaged, the more visits, the worse the score."""
+def ask(draws: Draws, voices: Draws, story: "Story") -> None:
+    """Add requests and responses to ``story``; the later, the more damaged, the more visits, the worse the score.
+
+    Some say why, in words drawn from ``voices``.
+    """
     delivered = [fact for fact in story.facts if isinstance(fact, Delivered)]
     if not delivered:
         if draws.chance(0.02):
             at = story.placed.promised_until + draws.minutes((10, 120, 1500))
             story.facts.append(_response(draws, at, 1.2))
+            _explain(voices, story)
         return
     last = max(delivered, key=lambda fact: fact.at)
     if draws.chance(0.7):
@@ -35,6 +42,7 @@ def ask(draws: Draws, story: "Story") -> None:
     story.facts.append(_response(draws, at, mood))
     if draws.chance(0.07):
         story.facts.append(_response(draws, at + draws.minutes((1, 30, 1500)), mood - draws.pick((0, 1, 2))))
+    _explain(voices, story)
 
 
 def _mood(story: "Story", delivered: int) -> float:
@@ -50,6 +58,21 @@ def _mood(story: "Story", delivered: int) -> float:
         elif isinstance(fact, Delivered) and fact.lines is not None and any(line[2] for line in fact.lines):
             mood -= 2.0
     return mood
+
+
+def _explain(voices: Draws, story: "Story") -> None:
+    """Let some of the answers name what pleased or annoyed the customer."""
+    late = any(isinstance(fact, Delivered) and fact.at > story.placed.promised_until for fact in story.facts)
+    missed = any(isinstance(fact, AttemptFailed) for fact in story.facts)
+    for fact in story.facts:
+        if isinstance(fact, Response) and voices.chance(0.4):
+            annoyed = (fact.score is not None and fact.score < SATISFIED_FROM) or (
+                fact.nps is not None and fact.nps <= DETRACTOR_UP_TO
+            )
+            words = [voices.pick(ANNOYED if annoyed else PLEASED)]
+            if annoyed and (late or missed):
+                words.insert(0, "late" if late else "had to wait for a second visit")
+            fact.reasons = tuple(dict.fromkeys(words))
 
 
 def _response(draws: Draws, at: int, mood: float) -> Response:

@@ -67,6 +67,7 @@ class Tally:
         rows.append(self._nps(dimensions))
         cost, deliveries, _ = self._of("cost_per_delivery")
         rows.append(_row("cost_per_delivery", dimensions, cost / MONEY, deliveries))
+        rows.append(self._fee(dimensions))
         for name in sorted(self.samples):
             if name != "delivery_time":
                 rows.append(self._durations("stage_time", {**dimensions, "stage": name}, name))
@@ -104,6 +105,12 @@ class Tally:
         row["high"] = (good + unknown) / due if due else None
         if unknown == due:
             row["value"] = None
+        return row
+
+    def _fee(self, dimensions: dict[str, str]) -> Row:
+        fees, named, delivered = self._of("fee_per_delivery")
+        row = _row("fee_per_delivery", dimensions, fees / MONEY, named)
+        row["coverage"] = named / delivered if delivered else None
         return row
 
     def _nps(self, dimensions: dict[str, str]) -> Row:

@@ -124,6 +124,7 @@ class Truth:
             tally.add("in_full", int(order.in_full is True), 1, int(order.in_full is not None))
             tally.add("response_rate", int(responses), 1)
             tally.add("cost_per_delivery", 0, 1)
+            tally.add("fee_per_delivery", placed.fee or 0, int(placed.fee is not None), 1)
 
     def _attempts(self, order: Known) -> None:
         attempts, misses = order.attempts, order.never_reached

@@ -53,7 +53,6 @@ TYPES: dict[type[Fact], tuple[str, str]] = {
 RETRACTED = catalogue.EVENT_RETRACTED.name
 ON_LOCAL_CLOCKS = frozenset({"/dispatch", "/dispatch/eta", "/courier-app"})
 
-REASONS = ("late", "damaged", "friendly", "fast", "missing items")
 PROOFS = ("photo", "signature", "code", "scan")
 
 
@@ -150,10 +149,11 @@ class Wire:
                 body[name] = value
         if fact.parcels:
             body["parcels"] = [{"parcel_id": parcel} for parcel in fact.parcels]
+        if fact.fee is not None:
+            body["delivery_fee"] = self._money(fact.fee)
         extra = draws.random()
         if extra < 0.5:
             body["merchant_order_ref"] = f"M{draws.below(10_000_000):07d}"
-            body["delivery_fee"] = self._money(draws.below(90) * 1_000)
         if extra < 0.3:
             body["goods_value"] = self._money(draws.below(20_000) * 100)
             body["customer_ref"] = f"customer-{draws.below(200_000):06d}"
@@ -255,8 +255,8 @@ class Wire:
             body["score"] = fact.score
         if fact.nps is not None:
             body["nps"] = fact.nps
-        if self._draws.chance(0.15):
-            body["reasons"] = [self._draws.pick(REASONS)]
+        if fact.reasons:
+            body["reasons"] = list(fact.reasons)
         if self._draws.chance(0.05):
             body["comment"] = "It was all right."
 

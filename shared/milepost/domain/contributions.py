@@ -6,13 +6,13 @@ on are histogram buckets (``HISTOGRAM_SLOT + bucket key``).
 
 from collections.abc import Callable
 
-from milepost.domain.facts import CostRecorded
-from milepost.domain.kpis import MINUTE_US
+from milepost.domain.facts import CostRecorded, Placed
+from milepost.domain.kpis import FAILED_ATTEMPT, FEEDBACK, MINUTE_US
 from milepost.domain.measures import HISTOGRAMS, INDEX, MEASURES, STAGES, bucket_key
 from milepost.domain.order import Order
 from milepost.domain.promise import Promise, Promises
 
-COUNTING = 2
+COUNTING = 3
 """The version of what is decided here: what orders count for under one version may stand elsewhere under another. Where
 the stored KPI rows were counted by another version, the processor rebuilds them."""
 
@@ -23,7 +23,8 @@ Slots = list[tuple[int, int]]
 
 CellKey = tuple[int, str, str, str, str, str, str, str]
 """A KPI minute (minutes since 1970-01-01 UTC) and its dimensions: hub, zone, service level, merchant, courier; for a
-cost its component and activity, else "" and "". A bare tuple, for there are many."""
+cost its component and activity; for a reason what it is the reason of (one of ``REASONS_OF``) and the reason; else ""
+and "". A bare tuple, for there are many."""
 
 Contributions = dict[CellKey, Slots]
 
@@ -57,6 +58,9 @@ _CLOSED = INDEX["closed"]
 _CANCELLED = INDEX["cancelled"]
 _RETURNED = INDEX["returned"]
 _COST = INDEX["cost"]
+_PRICED = INDEX["priced"]
+_FEE = INDEX["fee"]
+_REASONS = INDEX["reasons"]
 _DELIVERY_HISTOGRAM = HISTOGRAMS.index("delivery")
 _STAGE_SLOTS = {stage: (INDEX[f"{stage}_timed"], INDEX[f"{stage}_us"], HISTOGRAMS.index(stage)) for stage in STAGES}
 
@@ -79,11 +83,11 @@ def contributions(order: Order) -> Contributions:
         return cells
     place = (placed.zone_id, placed.service_level, placed.merchant_id)
     dimensions = (placed.hub_id, *place)
-    no_cost = ("", "")
+    whole = ("", "")
     holder_at = order.holder_at
 
-    def at(moment: int, courier: str = "") -> Slots:
-        key = (moment // MINUTE_US, *dimensions, courier or holder_at(moment), *no_cost)
+    def at(moment: int, courier: str = "", part: tuple[str, str] = whole) -> Slots:
+        key = (moment // MINUTE_US, *dimensions, courier or holder_at(moment), *part)
         slots = cells.get(key)
         if slots is None:
             slots = cells[key] = []
@@ -92,7 +96,7 @@ def contributions(order: Order) -> Contributions:
     _due(order, promises, at)
     delivered_at = order.delivered_at
     if delivered_at:
-        _delivered(order, at(delivered_at, order.delivered_courier), placed.time, promises.in_force)
+        _delivered(order, at(delivered_at, order.delivered_courier), placed, promises.in_force)
     _attempts(order, at)
     if order.closed_at:
         slots = at(order.closed_at, order.closed_courier)
@@ -107,6 +111,10 @@ def contributions(order: Order) -> Contributions:
         timed, total, histogram = _STAGE_SLOTS[stage]
         bucket = HISTOGRAM_SLOT + bucket_key(histogram, end - start)
         at(end, courier).extend(((timed, 1), (total, end - start), (bucket, 1)))
+    for failure in order.failures.values():
+        at(failure.time, failure.courier_id, (FAILED_ATTEMPT, failure.reason_code)).append((_REASONS, 1))
+    for reason in order.reasons:
+        at(order.reasons_at, "", (FEEDBACK, reason)).append((_REASONS, 1))
     for cost in order.costs.values():
         _cost(cells, cost, place, cost.courier_id or holder_at(cost.time))
     return cells
@@ -170,9 +178,9 @@ def _attempts(order: Order, at: Callable[[int, str], Slots]) -> None:
             slots.append((_NOT_ATTEMPTED, 1))
 
 
-def _delivered(order: Order, slots: Slots, placed_at: int, promise: Promise) -> None:
+def _delivered(order: Order, slots: Slots, placed: Placed, promise: Promise) -> None:
     slots.append((_DELIVERED, 1))
-    duration = order.delivered_at - placed_at
+    duration = order.delivered_at - placed.time
     if duration >= 0:
         bucket = HISTOGRAM_SLOT + bucket_key(_DELIVERY_HISTOGRAM, duration)
         slots += ((_DELIVERY_TIMED, 1), (_DELIVERY_US, duration), (bucket, 1))
@@ -188,6 +196,8 @@ def _delivered(order: Order, slots: Slots, placed_at: int, promise: Promise) -> 
             slots.append((_IN_FULL, 1))
     if order.responded:
         slots.append((_RESPONDED, 1))
+    if placed.fee is not None:
+        slots += ((_PRICED, 1), (_FEE, placed.fee))
 
 
 def _answers(order: Order, at: Callable[[int], Slots]) -> None:

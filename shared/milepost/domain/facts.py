@@ -15,6 +15,9 @@ from milepost.contracts import catalogue
 from milepost.contracts.event import Event, micros
 from milepost.contracts.fields import AMOUNT_SCALE
 
+MOST_REASONS = 10
+"""Reasons of one answer that are counted: each is a row in the minute."""
+
 
 class Fact(Struct, array_like=True, gc=False):
     """One event: its place in the log, when it happened, its identity, and a digest of all it says."""
@@ -32,7 +35,7 @@ class Fact(Struct, array_like=True, gc=False):
 
 
 class Placed(Fact, tag=1, gc=False):
-    """The order and its first promise."""
+    """The order, its first promise, and its delivery fee, in ten-thousandths of the currency; None where not named."""
 
     hub_id: str
     zone_id: str
@@ -43,6 +46,8 @@ class Placed(Fact, tag=1, gc=False):
     promised_until: int
     lines: list[tuple[str, int]]
     parcels: list[str]
+    # What earlier releases did not keep, an order's row does not have until it is folded from the log again.
+    fee: int | None = None
 
 
 class PromiseChanged(Fact, tag=2, gc=False):
@@ -128,10 +133,11 @@ class FeedbackRequested(Fact, tag=15, gc=False):
 
 
 class FeedbackSubmitted(Fact, tag=16, gc=False):
-    """Survey answered; −1 where not."""
+    """Survey answered; −1 where not. ``reasons`` are the first ``MOST_REASONS`` it names, each once."""
 
     score: int
     nps: int
+    reasons: list[str] = []
 
 
 class CostRecorded(Fact, tag=17, gc=False):
@@ -194,6 +200,7 @@ def _placed(body: Any) -> tuple[Any, ...]:
         micros(body.promised_until),
         [(line.sku, line.quantity) for line in body.lines],
         [parcel.parcel_id for parcel in body.parcels or ()],
+        None if body.delivery_fee is None else int(body.delivery_fee.amount * AMOUNT_SCALE),
     )
 
 
@@ -242,7 +249,11 @@ _MAKERS: dict[str, tuple[type[Any], Callable[[Any], tuple[Any, ...]]]] = {
     catalogue.FEEDBACK_REQUESTED.name: (FeedbackRequested, _nothing),
     catalogue.FEEDBACK_SUBMITTED.name: (
         FeedbackSubmitted,
-        lambda body: (-1 if body.score is None else body.score, -1 if body.nps is None else body.nps),
+        lambda body: (
+            -1 if body.score is None else body.score,
+            -1 if body.nps is None else body.nps,
+            list(dict.fromkeys(body.reasons or ()))[:MOST_REASONS],
+        ),
     ),
     catalogue.COST_RECORDED.name: (CostRecorded, _cost),
     catalogue.EVENT_RETRACTED.name: (Retracted, lambda body: ((body.retracts.source, body.retracts.id),)),

@@ -12,6 +12,9 @@ DIMENSIONS = ("hub_id", "zone_id", "service_level", "merchant_id", "courier_id")
 """What every KPI can be asked by."""
 COST_DIMENSIONS = ("component", "activity")
 """What a cost can be asked by besides."""
+FAILED_ATTEMPT, FEEDBACK = "failed_attempt", "feedback"
+REASONS_OF = (FAILED_ATTEMPT, FEEDBACK)
+"""What reasons are counted of. They stand where a cost has its component, and the reason where it has its activity."""
 
 MINUTE_US = 60_000_000
 """Microseconds in a minute."""
@@ -217,6 +220,21 @@ KPIS: tuple[Kpi, ...] = (
         "cost time; delivered",
         "What a delivery costs, all components and activities; by component and by activity on request.",
         unit_size=10_000,
+    ),
+    Kpi(
+        "fee_per_delivery",
+        1,
+        "currency",
+        "neither",
+        (("fee", 1),),
+        "priced",
+        "Σ delivery fees",
+        "delivered orders that name their delivery_fee",
+        "delivered",
+        "What a delivery earns: the fee its order was placed with. What it leaves is this less cost_per_delivery.",
+        unit_size=10_000,
+        known="priced",
+        population="delivered",
     ),
     Kpi(
         "csat",

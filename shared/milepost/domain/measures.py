@@ -42,9 +42,13 @@ MEASURES: tuple[str, ...] = (
     "returned",
     "cost",
     *(f"{stage}_{part}" for stage in STAGES for part in ("timed", "us")),
+    "priced",
+    "fee",
+    "reasons",
 )
-"""Column names of the measures, in the order of a KPI row; ``*_us`` are sums of microseconds, ``cost`` a sum of
-ten-thousandths, ``score_sum`` a sum of scores, all others counts of orders."""
+"""Column names of the measures, in the order of a KPI row, which orders' rows list them in too: new ones come last.
+``*_us`` are sums of microseconds, ``cost`` and ``fee`` sums of ten-thousandths, ``score_sum`` a sum of scores,
+``reasons`` counts how often a reason was given, all others count orders."""
 
 INDEX: dict[str, int] = {name: number for number, name in enumerate(MEASURES)}
 """Position of each measure in a row."""

@@ -16,8 +16,8 @@ class Order(Struct, gc=False):
 
     ``holders`` lists who had the order from when on. ``on_road`` says whether it is out with a courier now: taken out,
     and neither handed over nor brought back since. ``last_failed_at`` is the last failed attempt, also one that never
-    reached the door, and ``out_again_at`` when it first left after that. The courier beside a moment is the one its
-    event named, else "".
+    reached the door, and ``out_again_at`` when it first left after that. ``reasons`` are those of the latest answer
+    that names any. The courier beside a moment is the one its event named, else "".
     """
 
     placed: f.Placed | None = None
@@ -37,6 +37,7 @@ class Order(Struct, gc=False):
     first_failed_at: int = 0
     last_failed_at: int = 0
     failed_attempts: int = 0
+    failures: dict[tuple[str, str], f.AttemptFailed] = {}
     first_attempt_at: int = 0
     first_attempt_courier: str = ""
     first_attempt_delivered: bool = False
@@ -59,6 +60,8 @@ class Order(Struct, gc=False):
     nps: int = -1
     nps_at: int = 0
     responded: bool = False
+    reasons: list[str] = []
+    reasons_at: int = 0
     last_event_at: int = 0
     holders: list[tuple[int, str]] = []
     costs: dict[str, f.CostRecorded] = {}
@@ -186,6 +189,7 @@ def _arrived(reading: _Reading, fact: f.Arrived) -> None:
 def _attempt_failed(reading: _Reading, fact: f.AttemptFailed) -> None:
     order = reading.order
     order.last_failed_at, order.out_again_at = fact.time, 0
+    order.failures[fact.identity] = fact
     if fact.reason_code in DOOR_REASONS:
         order.failed_attempts += 1
         order.first_failed_at = order.first_failed_at or fact.time
@@ -226,6 +230,8 @@ def _feedback_submitted(reading: _Reading, fact: f.FeedbackSubmitted) -> None:
         order.score, order.scored_at = fact.score, fact.time
     if fact.nps >= 0:
         order.nps, order.nps_at = fact.nps, fact.time
+    if fact.reasons:
+        order.reasons, order.reasons_at = fact.reasons, fact.time
 
 
 def _cost_recorded(reading: _Reading, fact: f.CostRecorded) -> None:

@@ -62,7 +62,7 @@ def is_on_record(store: Store, moment: datetime) -> bool:
 def steps_select(question: Question, measures: tuple[str, ...], step: timedelta) -> Select:
     """Sums of ``measures`` by the start of their step, in seconds since 1970."""
     seconds = int(step.total_seconds())
-    where, parameters = rows_of(question, cost=False, among=_spans(question, step))
+    where, parameters = rows_of(question, among=_spans(question, step))
     sums = ", ".join(f"sum({name}) AS sum_{name}" for name in measures)
     at = f"intDiv(toUnixTimestamp(minute), {seconds}) * {seconds}"
     return Select(f"SELECT {at} AS at, {sums} FROM kpi_store FINAL PREWHERE {where} GROUP BY at", parameters)

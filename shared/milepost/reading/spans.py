@@ -4,7 +4,13 @@ from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from milepost.domain.kpis import REASONS_OF
 from milepost.store.tables import GRAINS
+
+WHOLE = "component = '' AND activity = ''"
+"""The rows of all measures but those that are split further: of costs, two thirds of all, and of reasons."""
+REASONS = "component IN ('" + "', '".join(REASONS_OF) + "')"
+COSTS = f"component != '' AND NOT {REASONS}"
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

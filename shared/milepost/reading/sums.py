@@ -8,7 +8,7 @@ from typing import Any
 from milepost.domain.kpis import COST_DIMENSIONS, Kpi
 from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, HISTOGRAMS
 from milepost.reading.question import COST_KPI, Question
-from milepost.reading.spans import Span, condition, spans
+from milepost.reading.spans import COSTS, WHOLE, Span, condition, spans
 from milepost.store.client import Store
 
 Labels = tuple[str, ...]
@@ -97,14 +97,14 @@ def histogram_numbers(kpis: tuple[Kpi, ...]) -> tuple[int, ...]:
 def measures_select(question: Question, measures: tuple[str, ...]) -> Select:
     """Sums of ``measures``. Costs have rows of their own, which this passes over."""
     by = plain(question.by)
-    where, parameters = rows_of(question, cost=False)
+    where, parameters = rows_of(question)
     sums = ", ".join(f"sum({name}) AS sum_{name}" for name in measures)
     return Select(f"SELECT {_columns(by)}{sums} FROM kpi_store FINAL PREWHERE {where}{_group(by)}", parameters)
 
 
 def cost_select(question: Question) -> Select:
     """Sums of the costs, by all asked dimensions."""
-    where, parameters = rows_of(question, cost=True)
+    where, parameters = rows_of(question, COSTS)
     by = question.by
     return Select(
         f"SELECT {_columns(by)}sum(cost) AS sum_cost FROM kpi_store FINAL PREWHERE {where}{_group(by)}", parameters
@@ -114,7 +114,7 @@ def cost_select(question: Question) -> Select:
 def histograms_select(question: Question, numbers: tuple[int, ...]) -> Select:
     """The histograms ``numbers``: for each its bucket keys, ascending, and their counts."""
     by = plain(question.by)
-    where, parameters = rows_of(question, cost=False)
+    where, parameters = rows_of(question)
     histogram = f"intDiv(bucket, {BUCKETS_PER_HISTOGRAM})"
     # Keys of one histogram lie together, and comparing is cheaper than dividing.
     ranges = [(number * BUCKETS_PER_HISTOGRAM, (number + 1) * BUCKETS_PER_HISTOGRAM) for number in numbers]
@@ -140,15 +140,16 @@ def _group(by: tuple[str, ...]) -> str:
     return f" GROUP BY {', '.join(by)}" if by else " HAVING count() > 0"
 
 
-def rows_of(question: Question, *, cost: bool, among: tuple[Span, ...] | None = None) -> tuple[str, dict[str, Any]]:
-    """The rows of the question as a condition and its parameters, by key columns alone: all before the versions are
-    resolved. ``among`` are the spans to read where not those that serve the whole window best.
+def rows_of(question: Question, rows: str = WHOLE, among: tuple[Span, ...] | None = None) -> tuple[str, dict[str, Any]]:
+    """The question's ``rows`` (``WHOLE``, ``COSTS`` or ``REASONS``) as a condition and its parameters, by key columns
+    alone: all before the versions are resolved. ``among`` are the spans to read where not those that serve the whole
+    window best.
     """
     parts = [condition(among or spans(question.start, question.end, question.used))]
-    parts.append("component != ''" if cost else "component = '' AND activity = ''")
+    parts.append(rows)
     parameters: dict[str, Any] = {}
     for name, values in question.where:
-        if cost or name not in COST_DIMENSIONS:
+        if rows == COSTS or name not in COST_DIMENSIONS:
             parts.append(f"{name} IN {{where_{name}:Array(String)}}")
             parameters[f"where_{name}"] = list(values)
     return " AND ".join(parts), parameters

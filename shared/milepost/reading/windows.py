@@ -8,7 +8,7 @@ from itertools import pairwise
 from milepost.domain.kpis import KPIS, Kpi
 from milepost.domain.windows import COST_WINDOWS, WINDOWS
 from milepost.reading.question import COST_KPI, floor_minute, parse_window
-from milepost.reading.spans import condition, spans
+from milepost.reading.spans import COSTS, WHOLE, condition, spans
 from milepost.reading.sums import Sums, measure_names
 from milepost.store.client import Store
 
@@ -37,10 +37,10 @@ def window_sums(
         StoreError: ClickHouse cannot be asked.
     """
     measures = measure_names(kpis)
-    found = _cumulated(store, now, asked, measures, "component = '' AND activity = ''")
+    found = _cumulated(store, now, asked, measures, WHOLE)
     costly = tuple(window for window in asked if window.name in COST_WINDOWS)
     if costly and any(kpi.name == COST_KPI for kpi in kpis):
-        for name, hubs in _cumulated(store, now, costly, ("cost",), "component != ''").items():
+        for name, hubs in _cumulated(store, now, costly, ("cost",), COSTS).items():
             for hub, sums in hubs.items():
                 found[name].setdefault(hub, Sums()).measures.update(sums.measures)
     return found

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from milepost.contracts.reasons import DOOR_REASONS, NEVER_REACHED_REASONS
+from milepost.domain import facts as f
+from milepost.domain.measures import INDEX
+from milepost.domain.order import fold
 
 
 def test_a_first_knock_that_delivers(life: Any) -> None:
@@ -25,7 +29,7 @@ def test_a_failure_at_the_door_is_an_attempt(life: Any, reason: str) -> None:
 @pytest.mark.parametrize("reason", sorted(NEVER_REACHED_REASONS))
 def test_a_stop_never_reached_is_no_attempt(life: Any, reason: str) -> None:
     life.placed().failed(50, reason, courier="c1")
-    assert life.counted == {"due": 1, "due_original": 1, "tried": 1, "not_attempted": 1}
+    assert life.counted == {"due": 1, "due_original": 1, "tried": 1, "not_attempted": 1, "reasons": 1}
     life.delivered(90, courier="c2")
     assert (life.minutes("attempted"), life.minutes("first_success")) == ([90], [90])
     assert (life.minutes("tried"), life.minutes("not_attempted")) == ([50], [50])
@@ -70,6 +74,48 @@ def test_nps(life: Any, nps: int, kind: str | None) -> None:
     assert counted["nps_answered"] == 1
     assert {"promoters", "detractors"} & set(counted) == ({kind} if kind else set())
     assert "scored" not in counted
+
+
+def reasons(life: Any) -> dict[tuple[int, str, str, str], int]:
+    """By minute, courier, what it is the reason of, and the reason: how often it was given."""
+    start = min(fact.time for fact in life.facts) // 60_000_000
+    found = {}
+    for key, slots in life.cells.items():
+        if key[6]:
+            assert [slot for slot, _ in slots] == [INDEX["reasons"]] * len(slots)
+            found[key[0] - start, *key[5:]] = sum(value for _, value in slots)
+    return found
+
+
+def test_every_failed_attempt_gives_its_reason_in_its_minute(life: Any) -> None:
+    life.placed().assigned(1, "c1").failed(50).failed(50.5, courier="c2").failed(70, "weather").delivered(90)
+    assert reasons(life) == {
+        (50, "c1", "failed_attempt", "not_home"): 1,
+        (50, "c2", "failed_attempt", "not_home"): 1,
+        (70, "c2", "failed_attempt", "weather"): 1,
+    }
+
+
+def test_of_an_orders_answers_the_latest_that_names_reasons_gives_them(life: Any) -> None:
+    life.placed().answered(80, 2, reasons=["late", "rude"]).answered(90, 1, reasons=["late"]).answered(99, 5)
+    assert reasons(life) == {(90, "", "feedback", "late"): 1}
+
+
+def test_what_earlier_releases_kept_of_an_answer_has_no_reasons_and_of_an_order_no_fee(life: Any) -> None:
+    life.placed(fee=49_000).answered(80, 2, reasons=["late"])
+    kept = [fields[:-1] for fields in msgspec.msgpack.decode(f.encode(life.facts))]
+    known = f.decode(msgspec.msgpack.encode(kept))
+    assert next(fact for fact in known if isinstance(fact, f.Placed)).fee is None
+    assert fold(known).reasons == []
+
+
+@pytest.mark.parametrize(("fee", "counted"), [(None, (0, 0)), (0, (1, 0)), (49_000, (1, 49_000))])
+def test_a_fee_counts_where_the_order_is_delivered(life: Any, fee: int | None, counted: tuple[int, int]) -> None:
+    life.placed(fee=fee)
+    assert not {"priced", "fee"} & set(life.counted)
+    found = life.delivered(50).counted
+    assert (found.get("priced", 0), found.get("fee", 0)) == counted
+    assert life.minutes("priced") == ([] if fee is None else [50])
 
 
 def test_the_latest_response_counts_each_question_for_itself(life: Any) -> None:

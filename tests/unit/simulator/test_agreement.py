@@ -64,6 +64,8 @@ def test_both_count_the_same_for_every_hub_zone_level_merchant_and_courier(week:
             expected = (found["promoters"] - found["detractors"], found["nps_answered"])
         elif row["kpi"] == "cost_per_delivery":
             expected = (found["cost"] / 10_000, found["delivered"])
+        elif row["kpi"] == "fee_per_delivery":
+            expected = (found["fee"] / 10_000, found["priced"])
         else:
             name = row["dimensions"].get("stage", "delivery")
             expected = (found[f"{name}_us"] / 60_000_000, found[f"{name}_timed"])

@@ -6,7 +6,7 @@ WITH
         placements[1].4,
         'Tuple(hub_id String, zone_id String, service_level String, merchant_id String, promised_from String,
                promised_until String, lines Array(Tuple(sku String, quantity Int64)),
-               parcels Array(Tuple(parcel_id String)))'
+               parcels Array(Tuple(parcel_id String)), delivery_fee Tuple(amount String))'
     ) AS placed,
     placements[1].1 AS placed_at,
 
@@ -106,6 +106,8 @@ WITH
     JSONExtractInt(scored.4, 'score') AS score,
     arrayLast(a -> JSONHas(a.4, 'nps'), answers) AS rated,
     JSONExtractInt(rated.4, 'nps') AS nps,
+    arrayLast(a -> notEmpty(JSONExtract(a.4, 'reasons', 'Array(String)')), answers) AS explained,
+    arraySlice(arrayDistinct(JSONExtract(explained.4, 'reasons', 'Array(String)')), 1, 10) AS given,
 
     -- Stages: start and end; 0 is unknown.
     arrayMin(arrivals) AS first_arrived_at,
@@ -114,7 +116,7 @@ WITH
     greatest(ready_at, assigned_at) AS ready_and_assigned_at,
     (ended, begun) -> if(begun > 0 AND ended >= begun, ended, 0) AS ends_at,
 
-    [
+    arrayConcat([
         ('due', if(due, deadline, 0), ''),
         ('due_original', if(due_original, original, 0), ''),
         ('delivered', delivered_at, delivered_courier),
@@ -133,7 +135,9 @@ WITH
         ('transit', ends_at(first_arrived_at, out_at), first_arrived_by),
         ('reattempt', ends_at(last_arrived_at, refusals[1].1), last_arrived_by),
         ('door', ends_at(delivered_at, door_at), delivered_courier)
-    ] AS moments
+    ],
+    arrayMap(f -> (concat('reasons failed_attempt ', f.5), f.1, f.4), failures),
+    arrayMap(r -> (concat('reasons feedback ', r), explained.1, ''), given)) AS moments
 SELECT
     subject,
     placed.hub_id AS hub_id,
@@ -155,6 +159,8 @@ SELECT
     out_at - ready_and_assigned_at AS collect_us,
     first_arrived_at - out_at AS transit_us,
     last_arrived_at - refusals[1].1 AS reattempt_us,
-    delivered_at - door_at AS door_us
+    delivered_at - door_at AS door_us,
+    placed.delivery_fee.amount != '' AS priced,
+    toInt64(toDecimal64OrZero(placed.delivery_fee.amount, 4) * 10000) AS fee
 FROM ({facts})
 WHERE notEmpty(placements)

@@ -1,13 +1,16 @@
 """Accuracy: did customers get what they ordered, when they were told, and what breaks it?"""
 
+from milepost.contracts.reasons import NEVER_REACHED_REASONS, RESPONSIBLE
 from milepost.docs.dashboards import colours, sql
 from milepost.docs.dashboards.frame import Dashboard, Heading, Shelf, hubs
 from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_HOURS, by_hub, describe, hours_tile, over_time
 from milepost.docs.dashboards.panels import series
 from milepost.docs.dashboards.parts import COUNT, SHARE, TEXT, Json, clickhouse
+from milepost.docs.dashboards.reasons import by_reason, reason_columns
 from milepost.docs.dashboards.sql import named
 from milepost.docs.dashboards.tables import Column, table
+from milepost.domain.kpis import FAILED_ATTEMPT
 
 _OTIF, _KEPT, _FULL = named("otif"), named("promise_kept"), named("in_full")
 _FIRST, _NOT_ATTEMPTED = named("first_attempt_success"), named("not_attempted")
@@ -41,6 +44,7 @@ def build(goals: Goals) -> Dashboard:
             Shelf(8, [over_time(_OTIF, goals), over_time(_FULL, goals)]),
             Heading("At the door"),
             Shelf(8, [_failures(goals), over_time(_FIRST, goals)], [10, 14]),
+            Shelf(9, [_reasons()]),
             Heading("What comes back, is called off, is promised anew"),
             Shelf(8, [over_time(_RETURNS, goals), over_time(_CANCELLED, goals), over_time(_REPROMISED, goals)]),
             Shelf(10, [by_hub((_OTIF, _KEPT, _FULL, _FIRST, _NOT_ATTEMPTED, _RETURNS), goals, order="otif, hub_id")]),
@@ -71,13 +75,30 @@ def _broken(goals: Goals) -> Json:
 
 
 def _failures(goals: Goals) -> Json:
-    text = (
-        f"{describe(_FIRST, goals)} {_NOT_ATTEMPTED.text} The share is of the stops planned. Single reason codes are "
-        "in "
-        "the orders' timelines: the KPI rows do not have them. "
-    )
+    text = f"{describe(_FIRST, goals)} {_NOT_ATTEMPTED.text} The share is of the stops planned. "
     title = "What fails, the most frequent first"
     return _pareto(title, text + WHOLE_HOURS, _FAILED, "tried", sql.hours(_FIRST))
+
+
+def _reasons() -> Json:
+    def said(of: dict[str, str], otherwise: str) -> str:
+        codes, words = (", ".join(f"'{one}'" for one in side) for side in (of, of.values()))
+        return f"transform(reason, [{codes}], [{words}], '{otherwise}')"
+
+    where = dict.fromkeys(sorted(NEVER_REACHED_REASONS), "never reached the door")
+    columns = [
+        Column("reason", "Reason", TEXT),
+        Column("place", "Where", TEXT),
+        Column("whose", "Whose", TEXT, "Whose the reason is: the customer's, the merchant's, the carrier's, nobody's."),
+        *reason_columns("Failed attempts"),
+    ]
+    named = f"{said(where, 'at the door')} AS place, {said(RESPONSIBLE, 'nobody')} AS whose"
+    text = (
+        "Failed attempts by the reason code their event names: all of them, an order's second and third too, and those "
+        f"that never reached the door. Not judged: no objective is set for it. {WHOLE_HOURS}"
+    )
+    asked = by_reason(FAILED_ATTEMPT, named)
+    return table("Why attempts fail, the most frequent first", text, [clickhouse(asked)], columns)
 
 
 def _pareto(title: str, text: str, counts: dict[str, str], of: str, source: str) -> Json:

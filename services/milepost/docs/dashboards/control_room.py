@@ -11,6 +11,7 @@ from milepost.docs.dashboards.parts import COUNT, TEXT, Json, clickhouse, promet
 from milepost.docs.dashboards.promql import FIRING, gauge
 from milepost.docs.dashboards.sql import named
 from milepost.docs.dashboards.tables import Column, merged, table, without
+from milepost.reading.spans import WHOLE
 
 _KEPT, _OTIF, _FIRST = named("promise_kept"), named("otif"), named("first_attempt_success")
 _NO_TARGET = "There is no target for it."
@@ -75,7 +76,7 @@ def _pace() -> Json:
         "minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AS recent FROM kpi_minutes WHERE "
         "(minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AND minute < toStartOfMinute(now()) OR "
         "minute >= toStartOfMinute(now()) - INTERVAL 169 HOUR AND minute < toStartOfMinute(now()) - INTERVAL 168 HOUR) "
-        f"AND {sql.NO_COSTS} AND {sql.HUBS}) AS k"
+        f"AND {WHOLE} AND {sql.HUBS}) AS k"
     )
     text = f"Orders delivered within the last sixty whole minutes, and in the same hour a week before. {_NO_TARGET}"
     return stat("Deliveries in the last hour", text, clickhouse(asked), COUNT, decimals=0)
@@ -133,7 +134,7 @@ def _deliveries() -> Json:
         "sumIf(k.delivered, weeks = 1) AS week_before FROM (SELECT hour + toIntervalDay(7 * weeks) AS at, "
         "delivered, weeks "
         "FROM kpi_hub_hours ARRAY JOIN [0, 1] AS weeks WHERE hour >= $__fromTime - INTERVAL 7 DAY AND hour < $__toTime "
-        f"AND {sql.HUBS} AND {sql.NO_COSTS}) AS k "
+        f"AND {sql.HUBS} AND {WHOLE}) AS k "
         "WHERE at >= $__fromTime AND at < $__toTime AND at < toStartOfHour(now()) GROUP BY time ORDER BY time"
     )
     text = "Deliveries of each whole hour that has ended, beside the same hour a week before (grey)."

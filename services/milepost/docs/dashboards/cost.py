@@ -13,11 +13,16 @@ from milepost.docs.dashboards.parts import COUNT, NUMBER, SHARE, TEXT, Json, cli
 from milepost.docs.dashboards.sql import named
 from milepost.docs.dashboards.tables import Column, table
 
-_COST = named("cost_per_delivery")
+_COST, _FEE = named("cost_per_delivery"), named("fee_per_delivery")
 COMPONENTS: tuple[str, ...] = get_args(Component)
 ACTIVITIES: tuple[str, ...] = get_args(Activity)
 _AGAIN = "activity IN ('redelivery', 'return')"
 _AGAIN_SHARE = f"sumIf(k.cost, {_AGAIN}) / nullIf(sum(k.cost), 0)"
+_MARGIN = f"{sql.value(_FEE)} - {sql.value(_COST)}"
+_MARGIN_TEXT = (
+    "What a delivery leaves: the mean fee of the deliveries of which it is known, less what a delivery cost, costs of "
+    "routes and hubs with them. Null where no fee is known. "
+)
 _AGAIN_TEXT = "Share of all costs that were booked for delivering again or for taking back."
 
 
@@ -26,13 +31,15 @@ def build(goals: Goals) -> Dashboard:
     return Dashboard(
         "milepost-cost",
         "Milepost: Cost",
-        "What does a delivery cost, by component and hub, and what of it is for trying again?",
+        "What does a delivery cost, by component and hub, what of it is for trying again, and what does it leave?",
         ["cost"],
         [
             Shelf(6, [hours_tile(_COST, goals), _again(), _spent()]),
             Shelf(9, [over_time(_COST, goals) | {"interval": "1d"}, _by_component(goals)]),
             Heading("Trying again"),
             Shelf(8, [_by_activity(goals), _again_over_time()]),
+            Heading("What it leaves"),
+            Shelf(8, [hours_tile(_FEE, goals), _margin(goals), _margin_over_time(goals)], [5, 5, 14]),
             Heading("Hubs, the dearest first"),
             Shelf(11, [_by_hub(goals)]),
         ],
@@ -106,11 +113,29 @@ def _again_over_time() -> Json:
                   decimals=1, interval="1d")  # fmt: skip
 
 
+def _margin(goals: Goals) -> Json:
+    asked = f"SELECT {sql.behind(_FEE)} AS behind, {_MARGIN} AS margin FROM {sql.hours(_COST, _FEE)}"
+    text = f"{_MARGIN_TEXT}{describe(_FEE, goals)} {describe(_COST, goals, WHOLE_HOURS)}"
+    return stat("Margin per delivery (${currency})", text, clickhouse(asked), NUMBER, decimals=2)
+
+
+def _margin_over_time(goals: Goals) -> Json:
+    asked = (
+        f"SELECT $__timeInterval(k.hour) AS time, {sql.value(_FEE)} AS fee, {sql.value(_COST)} AS cost, "
+        f"{_MARGIN} AS margin, sum(k.priced) AS with_a_fee FROM {sql.hours(_COST, _FEE)} GROUP BY time ORDER BY time"
+    )
+    text = f"{_MARGIN_TEXT}{describe(_FEE, goals, 'Columns are the deliveries of which the fee is known.')}"
+    paint = {"margin": colours.BLUE, "fee": colours.GOOD, "cost": colours.GREY}
+    return series("Fee, cost and margin per delivery (${currency})", text, [clickhouse(asked, series=True)], NUMBER,
+                  paint=paint, bars=["with_a_fee"], decimals=2, interval="1d")  # fmt: skip
+
+
 def _by_hub(goals: Goals) -> Json:
     asked = (
         f"SELECT hub_id, {sql.value(_COST)} AS cost_per_delivery, sum(k.delivered) AS n_delivered, "
         f"{_parts('component', COMPONENTS)}, "
-        f"{_AGAIN_SHARE} AS again FROM {sql.hours(_COST)} GROUP BY hub_id "
+        f"{_AGAIN_SHARE} AS again, {sql.value(_FEE)} AS fee, {sql.coverage(_FEE)} AS known_fee, {_MARGIN} AS margin "
+        f"FROM {sql.hours(_COST, _FEE)} GROUP BY hub_id "
         "ORDER BY cost_per_delivery DESC NULLS LAST, hub_id LIMIT 200"
     )
     columns = [
@@ -119,5 +144,8 @@ def _by_hub(goals: Goals) -> Json:
         Column("n_delivered", "Delivered", COUNT, "Orders behind it."),
         *(Column(name, name.replace("_", " ").capitalize(), NUMBER, "Per delivery.", 2) for name in COMPONENTS),
         Column("again", "Failed attempts", SHARE, _AGAIN_TEXT, 1),
+        Column("fee", "Fee", NUMBER, describe(_FEE, goals), 2),
+        Column("known_fee", "Fee: known", SHARE, "Share of the deliveries of which it is known.", 1),
+        Column("margin", "Margin", NUMBER, _MARGIN_TEXT.rstrip(), 2),
     ]
     return table("By hub (${currency})", f"{describe(_COST, goals)} {WHOLE_HOURS}", [clickhouse(asked)], columns)

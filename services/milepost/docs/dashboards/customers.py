@@ -6,8 +6,11 @@ from milepost.docs.dashboards.goals import Goals
 from milepost.docs.dashboards.kpi_panels import WHOLE_DAYS, WHOLE_HOURS, by, by_hub, describe, hours_tile, over_time
 from milepost.docs.dashboards.panels import scatter, stat
 from milepost.docs.dashboards.parts import COUNT, NUMBER, SHARE, TEXT, Json, clickhouse
+from milepost.docs.dashboards.reasons import by_reason, reason_columns
 from milepost.docs.dashboards.sql import named
 from milepost.docs.dashboards.tables import Column, table
+from milepost.domain.facts import MOST_REASONS
+from milepost.domain.kpis import FEEDBACK
 
 _CSAT, _NPS, _RATE, _KEPT = named("csat"), named("nps"), named("response_rate"), named("promise_kept")
 _BANDS = ((0.0, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, 0.98), (0.98, 1.01))
@@ -31,6 +34,8 @@ def build(goals: Goals) -> Dashboard:
             Shelf(8, [over_time(kpi, goals) | {"interval": "1d"} for kpi in kpis]),
             Heading("Satisfaction against lateness"),
             Shelf(9, [_by_hub_point(goals), _by_band(goals)]),
+            Heading("What they say"),
+            Shelf(10, [_reasons()]),
             Heading("Where"),
             Shelf(10, [by_hub(kpis, goals, order="csat NULLS LAST, hub_id"), _by_merchant(goals)]),
         ],
@@ -92,6 +97,15 @@ def _band(low: float, high: float) -> str:
         if high > 1
         else f"{100 * low:g} to {100 * high:g} %"
     )
+
+
+def _reasons() -> Json:
+    text = (
+        "The reasons customers name, in their words: of each order the latest answer that names any, of that its first "
+        f"{MOST_REASONS}. Not judged: no objective is set for it. {WHOLE_HOURS}"
+    )
+    columns = [Column("reason", "Reason", TEXT), *reason_columns("Times named")]
+    return table("What customers name, the most frequent first", text, [clickhouse(by_reason(FEEDBACK))], columns)
 
 
 def _by_merchant(goals: Goals) -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 
 from milepost.docs.dashboards import colours
 from milepost.docs.dashboards.parts import CLICKHOUSE, PROMETHEUS, Json
+from milepost.reading.spans import WHOLE
 
 WIDTH = 24
 TAG = "milepost"
@@ -91,11 +92,8 @@ def _even(count: int) -> list[int]:
 
 def hubs(*, several: bool = True) -> Json:
     """The hubs to look at, or the one hub."""
-    sql = f"SELECT DISTINCT hub_id FROM kpi_hours WHERE minute >= now() - INTERVAL 30 DAY AND minute < now() AND {_NO_COSTS} ORDER BY hub_id"  # noqa: E501
+    sql = f"SELECT DISTINCT hub_id FROM kpi_hours WHERE minute >= now() - INTERVAL 30 DAY AND minute < now() AND {WHOLE} ORDER BY hub_id"  # noqa: E501
     return variable("hub", "Hub", sql, several=several)
-
-
-_NO_COSTS = "component = '' AND activity = ''"
 
 
 def variable(name: str, label: str, sql: str, *, several: bool = False, text: str = "") -> Json:

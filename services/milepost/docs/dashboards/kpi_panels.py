@@ -18,6 +18,7 @@ TITLES = {
     "on_time": "Delivered on time",
     "first_attempt_success": "First-attempt success",
     "cost_per_delivery": "Cost per delivery",
+    "fee_per_delivery": "Fee per delivery",
     "csat": "Satisfied (CSAT)",
     "nps": "NPS",
 }

@@ -5,13 +5,12 @@ Rows are always called ``k``, for a column that shares its name with a KPI must 
 
 from milepost.domain.kpis import KPIS, MINUTE_US, Kpi
 from milepost.domain.measures import GROWTH, bucket_key, bucket_middle
+from milepost.reading.spans import WHOLE
 
 HUBS = "$__conditionalAll(hub_id IN (${hub:singlequote}), $hub)"
 """The chosen hubs; nothing is compared where all are."""
 HUB = "hub_id = ${hub:singlequote}"
 """The one hub of a scorecard."""
-NO_COSTS = "component = '' AND activity = ''"
-"""Costs have rows of their own, two thirds of all."""
 
 _HOUR_US = 60 * MINUTE_US
 _ANCHOR = bucket_key(0, _HOUR_US)
@@ -23,6 +22,7 @@ _NOUNS = {
     "windowed": "delivered in a window",
     "attempted": "attempted",
     "tried": "planned stops",
+    "priced": "with a known fee",
     "scored": "answers",
     "nps_answered": "answers",
     "closed": "closed",
@@ -123,20 +123,25 @@ def values(kpis: tuple[Kpi, ...]) -> str:
 def hours(*kpis: Kpi, where: str = HUBS) -> str:
     """FROM and WHERE: whole hours that begin within the time range, the running one up to its last whole minute."""
     rows = f"kpi_hub_hours AS k WHERE hour >= $__fromTime AND hour < $__toTime AND {where}"
-    return rows if _costs(kpis) else f"{rows} AND {NO_COSTS}"
+    return rows if _costs(kpis) else f"{rows} AND {WHOLE}"
+
+
+def reasons(of: str, where: str = HUBS) -> str:
+    """FROM and WHERE: the rows of the reasons ``of`` something, a reason in ``activity``, over what ``hours`` reads."""
+    return f"kpi_hub_hours AS k WHERE hour >= $__fromTime AND hour < $__toTime AND {where} AND component = '{of}'"
 
 
 def last_hour(where: str = HUBS) -> str:
     """FROM and WHERE: the last sixty whole minutes, whatever the time range."""
     ended = "minute >= toStartOfMinute(now()) - INTERVAL 1 HOUR AND minute < toStartOfMinute(now())"
-    return f"kpi_minutes AS k WHERE {ended} AND {NO_COSTS} AND {where}"
+    return f"kpi_minutes AS k WHERE {ended} AND {WHOLE} AND {where}"
 
 
 def days(*kpis: Kpi, where: str = HUBS, view: str = "kpi_days") -> str:
     """FROM and WHERE: whole UTC days that begin within the time range and have ended."""
     rows = f"{view} AS k WHERE minute >= $__fromTime AND minute < $__toTime AND minute < toStartOfDay(now('UTC'))"
     rows += f" AND {where}"
-    return rows if _costs(kpis) else f"{rows} AND {NO_COSTS}"
+    return rows if _costs(kpis) else f"{rows} AND {WHOLE}"
 
 
 def courier_days(*kpis: Kpi, where: str = HUB) -> str:

@@ -34,8 +34,9 @@ SELECT order_id, partition FROM orders_store WHERE {_OURS} AND order_id > {{afte
 ORDER BY order_id LIMIT {{limit:UInt32}}
 """  # noqa: S608 - no outside value is put into the text
 _ORDER_TOTALS = f"""
-SELECT partition, sumForEach(measures) FROM orders_store FINAL WHERE {_OURS} AND {_UP_TO_CUT} GROUP BY partition
-"""  # noqa: S608
+SELECT partition, arrayResize(sumForEach(measures), {len(MEASURES)}) FROM orders_store FINAL
+WHERE {_OURS} AND {_UP_TO_CUT} GROUP BY partition
+"""  # noqa: S608 - a number only; rows of an earlier release have fewer measures
 _ORDERS_AHEAD = f"SELECT partition, facts FROM orders_store FINAL WHERE {_OURS} AND NOT {_UP_TO_CUT}"  # noqa: S608
 _SUBJECTS_AHEAD = f"SELECT subject FROM ledger_store WHERE {_OURS} AND NOT {_UP_TO_CUT}"  # noqa: S608
 _LEDGER_TOTALS = f"""
@@ -142,7 +143,7 @@ def _add_up(store: Store, cuts: dict[int, int]) -> dict[int, bool]:
         expected[number] = [one + other for one, other in zip(expected[number], share, strict=True)]
 
     for number, sums in store.query(_ORDER_TOTALS, parameters):
-        add(number, list(sums) or [0] * len(MEASURES))
+        add(number, list(sums))
     for number, facts in store.query(_ORDERS_AHEAD, parameters, binary=["facts"]):
         as_of_cut = below(cuts[number], facts)
         if as_of_cut:
