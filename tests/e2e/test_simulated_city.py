@@ -11,7 +11,10 @@ from prometheus_client import CollectorRegistry
 from spine import Spine, differences
 
 from milepost.auditor.canary import Canary
+from milepost.domain.kpis import REASONS_OF
 from milepost.edge.client import EdgeClient
+from milepost.reading.question import ask
+from milepost.reading.reasons import read_reasons
 from milepost.settings import Settings
 from milepost.store.client import reader
 
@@ -63,6 +66,17 @@ def test_what_was_spent_for_what(city: tuple[Spine, dict[str, Any]], split: str)
     assert {name: amount for name, amount in spent.items() if name} == truth["spent"][split]
 
 
+def test_why_attempts_failed_and_what_customers_named(city: tuple[Spine, dict[str, Any]]) -> None:
+    spine, truth = city
+    question = ask(datetime.now(UTC), window="all")
+    with reader(spine.settings) as store:
+        found = read_reasons(store, question)[()]
+    told = {(of, reason): given for of, reasons in truth["reasons"].items() for reason, given in reasons.items()}
+    assert found == told
+    assert {of for of, _ in told} == set(REASONS_OF)
+    assert len(told) > 15
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -102,7 +116,7 @@ def test_the_dashboards_say_the_same(city: tuple[Spine, dict[str, Any]]) -> None
                     if name in ("p50", "p90", "p95"):
                         assert value == pytest.approx(known["delivery_time", ""][name], rel=1e-3)
                     compared.add(name)
-    assert {"otif", "delivery_time", "p90", "cost_per_delivery", "csat", "return_rate"} <= compared
+    assert {"otif", "delivery_time", "p90", "cost_per_delivery", "fee_per_delivery", "csat"} <= compared
 
 
 async def test_a_canary_goes_the_whole_way_and_into_no_number(city: tuple[Spine, dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ Written from the definitions alone and sharing nothing with the code that comput
 the two can be held against each other.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,7 @@ class Truth:
         self._by: dict[str, dict[str, Tally]] = {dimension: {} for dimension in DIMENSIONS}
         self._windows = [(since, until, Tally()) for since, until in windows]
         self._spent: dict[str, dict[str, int]] = {"component": {}, "activity": {}}
+        self._reasons: dict[str, Counter[str]] = {"failed_attempt": Counter(), "feedback": Counter()}
 
     def add(self, life: Life) -> None:
         """Count one order with its costs."""
@@ -62,7 +64,7 @@ class Truth:
                 self._spent[name][key] = self._spent[name].get(key, 0) + cost.amount
 
     def result(self) -> dict[str, Any]:
-        """The rows: ``overall``, ``by`` each dimension, ``windows``, and ``spent`` by component and activity."""
+        """The rows: ``overall``, ``by`` each dimension, ``windows``; what was ``spent`` for what; ``reasons`` given."""
         return {
             "overall": self._overall.rows({}),
             "by": {
@@ -71,6 +73,7 @@ class Truth:
             },
             "windows": [{"from": since, "to": until, "rows": tally.rows({})} for since, until, tally in self._windows],
             "spent": {name: {key: spent[key] / MONEY for key in sorted(spent)} for name, spent in self._spent.items()},
+            "reasons": {of: dict(sorted(given.items())) for of, given in self._reasons.items()},
         }
 
     def _tallies(self, moment: int, keys: tuple[str | None, ...]) -> list[Tally]:
@@ -128,6 +131,7 @@ class Truth:
 
     def _attempts(self, order: Known) -> None:
         attempts, misses = order.attempts, order.never_reached
+        self._reasons["failed_attempt"].update(fact.reason_code for fact in (*order.door_failed, *misses))
         if attempts:
             first = attempts[0]
             for tally in self._of(order, first.at, first.courier_id):
@@ -139,6 +143,9 @@ class Truth:
 
     def _feedback(self, order: Known) -> None:
         responses = order.life.of(Response)
+        explained = [response.reasons for response in responses if response.reasons]
+        if explained:
+            self._reasons["feedback"].update(explained[-1])
         scored = [response for response in responses if response.score is not None]
         if scored:
             score = scored[-1].score or 0

@@ -73,7 +73,12 @@ def _entries(count: int, first: int, span: int, chosen: random.Random) -> list[E
             cost = ("", chosen.choice(("labour", "fuel")), chosen.choice(("delivery", "return")))
             entries.append(Entry(minute, (*labels, *cost), partition, {"cost": chosen.randrange(-5000, 90_000)}))
             continue
-        names = chosen.sample([name for name in MEASURES if name != "cost"], 6)
+        if chosen.random() < 0.1:
+            parts = (("failed_attempt", "not_home"), ("failed_attempt", "weather"), ("feedback", "late"))
+            courier, part = chosen.choice(("c1", "c2", "")), chosen.choice((*parts, *parts[:1] * 3))
+            entries.append(Entry(minute, (*labels, courier, *part), partition, {"reasons": chosen.randrange(1, 4)}))
+            continue
+        names = chosen.sample([name for name in MEASURES if name not in ("cost", "reasons")], 6)
         measures = {name: chosen.randrange(1, 5) * (1_000_003 if name.endswith("_us") else 1) for name in names}
         histogram = chosen.randrange(len(HISTOGRAMS))
         buckets = {bucket_key(histogram, chosen.randrange(1, 10**10)): 1}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -177,6 +178,41 @@ def _compare(panel: Document, text: str, rows: list[dict[str, Any]], expected: E
             assert same(row["mean"], found["stage_time", row["stage"]].value), title
             compared += 1
     return compared
+
+
+def rows_of(told: Settings, minutes: Any, uid: str, part: str) -> tuple[list[dict[str, Any]], Any]:
+    """What the panel with ``part`` in its title shows, and a function that sums the same window up."""
+    seen, text = view(minutes, uid), query_of(uid, part)
+    with reader(told) as store:
+        return store.named(seen.sql(text)), partial(minutes.sums, *window(text, seen))
+
+
+def test_reasons_are_ranked_by_how_often_they_were_given(told: Settings, minutes: Any) -> None:
+    rows, sums = rows_of(told, minutes, "milepost-accuracy", "Why attempts fail")
+    found = sums(("component", "activity")).items()
+    given = {reason: counted["reasons"] for (of, reason), counted in found if of == "failed_attempt"}
+    assert {row["reason"]: row["given"] for row in rows} == given
+    assert [(row["reason"], row["place"], row["whose"]) for row in rows] == [
+        ("not_home", "at the door", "customer"), ("weather", "never reached the door", "nobody"),
+    ]  # fmt: skip
+    whole = sum(given.values())
+    assert [row["share"] for row in rows] == pytest.approx([given["not_home"] / whole, given["weather"] / whole])
+    assert [row["cumulative"] for row in rows] == pytest.approx([given["not_home"] / whole, 1])
+    ((named,), _) = rows_of(told, minutes, "milepost-customers", "What customers name")
+    assert (named["reason"], named["share"]) == ("late", 1)
+
+
+def test_the_margin_is_the_mean_known_fee_less_what_a_delivery_cost(told: Settings, minutes: Any) -> None:
+    def margin(found: dict[str, int]) -> Any:
+        return pytest.approx((found["fee"] / found["priced"] - found["cost"] / found["delivered"]) / 10_000)
+
+    ((row,), sums) = rows_of(told, minutes, "milepost-cost", "Margin per delivery")
+    assert row["margin"] == margin(sums()[()])
+    rows, sums = rows_of(told, minutes, "milepost-cost", "By hub")
+    by_hub = {row["hub_id"]: row for row in rows}
+    for (hub,), found in sums(("hub_id",)).items():
+        assert by_hub[hub]["margin"] == margin(found)
+        assert by_hub[hub]["known_fee"] == pytest.approx(found["priced"] / found["delivered"])
 
 
 def test_a_couriers_rates_are_those_of_the_kpis(told: Settings, minutes: Any, expected: Expected) -> None:

@@ -29,7 +29,7 @@ def test_it_writes_events_and_truth(runner: CliRunner, app: typer.Typer, tmp_pat
     assert f"{len(lines):,} event lines" in result.stderr
     assert all(json.loads(line)["specversion"] == "1.0" for line in lines)
     known = json.loads(truth.read_bytes())
-    assert known.keys() == {"overall", "by", "windows", "spent"}
+    assert known.keys() == {"overall", "by", "windows", "spent", "reasons"}
     assert known["by"].keys() == {"hub_id", "zone_id", "service_level", "merchant_id", "courier_id"}
     assert all(window["from"].endswith("Z") and window["rows"] for window in known["windows"])
 
