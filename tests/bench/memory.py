@@ -47,11 +47,11 @@ def measure(stage: Stage, orders: int, limit: float) -> dict[str, float | str]:
 
 
 def placed(first: int, count: int) -> Iterator[Record]:
-    """Orders placed over the last day, promised for the coming one."""
+    """Orders placed over the last day, one after the other, promised for the coming one."""
     encode = msgspec.json.Encoder().encode
     start = datetime.now(UTC) - timedelta(days=1)
     for number in range(first, first + count):
-        at = start + timedelta(seconds=number % 86_000)
+        at = start + timedelta(seconds=86_000 * (number - first) / count)
         order = f"open-{number:08d}"
         hub = number * 7 % HUBS
         yield Record(

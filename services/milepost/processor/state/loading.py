@@ -1,6 +1,8 @@
 """Reading a partition's state back from the store, by key."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey
@@ -13,7 +15,15 @@ from milepost.processor.state.partition import Partition
 from milepost.store import tables
 from milepost.store.client import Row, Store
 
+T = TypeVar("T")
+
 KEYS_A_QUERY = 10_000
+STRETCHES_A_QUERY = 6
+ROWS_AT_ONCE = 10_000
+"""Made into cells between two breaths: where more cells are in use than are kept, a flush reads a million of them."""
+
+Breathe = Callable[[], Awaitable[None]]
+"""Called now and then while much is read, so that all else goes on, and is seen to."""
 
 _ORDERS = """
 SELECT order_id, facts, state FROM orders_store FINAL
@@ -53,10 +63,12 @@ class Loader:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def orders(self, partition: Partition, subjects: Sequence[str]) -> dict[str, bytes]:
+    async def orders(
+        self, partition: Partition, subjects: Sequence[str], breathe: Breathe | None = None
+    ) -> dict[str, bytes]:
         """Facts of those ``subjects`` that are stored, as of the partition's cut; ``GONE`` for an expired order."""
         found: dict[str, bytes] = {}
-        for keys in _portions(subjects):
+        for keys in _portions(subjects, KEYS_A_QUERY):
             rows = await patiently(
                 self.store.query, _ORDERS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
             )
@@ -67,12 +79,13 @@ class Loader:
                 as_of_cut = below(partition.cut, facts)
                 if as_of_cut:
                     found[subject] = as_of_cut
+            await (breathe or _breathe)()
         return found
 
     async def accounts(self, partition: Partition, subjects: Sequence[str]) -> dict[str, Account]:
         """The ledger of each of ``subjects`` that is stored, as of the partition's cut."""
         found: dict[str, Account] = {}
-        for keys in _portions(subjects):
+        for keys in _portions(subjects, KEYS_A_QUERY):
             rows = await patiently(
                 self.store.query, _ACCOUNTS, {"subjects": keys, "partition": partition.number}, binary=["facts"]
             )
@@ -83,15 +96,19 @@ class Loader:
                         account.add(fact)
         return found
 
-    async def cells(self, partition: Partition, stretches: Iterable[Stretch]) -> list[tuple[int, CellKey, Cell]]:
+    async def cells(
+        self, partition: Partition, stretches: Iterable[Stretch], breathe: Breathe | None = None
+    ) -> list[tuple[int, CellKey, Cell]]:
         """All stored cells of ``stretches``."""
         by_grain: dict[int, list[int]] = {}
         for grain, start in stretches:
             by_grain.setdefault(grain, []).append(start)
         cells = []
         for grain, starts in by_grain.items():
-            rows = await patiently(self._stretch_rows, partition, grain, starts)
-            cells += [_cell(grain, row) for row in rows if self._is_ours(partition, row)]
+            for some in _portions(sorted(starts), STRETCHES_A_QUERY):
+                for rows in _portions(await patiently(self._stretch_rows, partition, grain, some), ROWS_AT_ONCE):
+                    cells += [_cell(grain, row) for row in rows if self._is_ours(partition, row)]
+                    await (breathe or _breathe)()
         return cells
 
     async def cells_of_days(self, partition: Partition, first: int, end: int) -> list[tuple[int, CellKey, Cell]]:
@@ -115,7 +132,7 @@ class Loader:
             )
         return True
 
-    def _stretch_rows(self, partition: Partition, grain: int, starts: list[int]) -> list[Row]:
+    def _stretch_rows(self, partition: Partition, grain: int, starts: Sequence[int]) -> list[Row]:
         length = STRETCH_MINUTES[grain] * 60
         sql = f"""
         SELECT {_CELL_COLUMNS} FROM kpi_store FINAL
@@ -123,7 +140,7 @@ class Loader:
           AND minute >= toDateTime({{first:UInt32}}, 'UTC') AND minute < toDateTime({{last:UInt32}}, 'UTC')
           AND toUInt32(intDiv(toUInt32(minute), {length}) * {length}) IN {{starts:Array(UInt32)}}
         """  # noqa: S608 - no outside value is put into the text
-        seconds = sorted(start * 60 for start in starts)
+        seconds = [start * 60 for start in starts]
         return self.store.query(
             sql,
             {
@@ -159,9 +176,13 @@ def below(cut: int, facts: bytes) -> bytes:
     return f.encode(kept) if kept else b""
 
 
-def _portions(subjects: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(subjects), KEYS_A_QUERY):
-        yield subjects[start : start + KEYS_A_QUERY]
+def _portions(of: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    for start in range(0, len(of), size):
+        yield of[start : start + size]
+
+
+async def _breathe() -> None:
+    await asyncio.sleep(0)
 
 
 def _cell(grain: int, row: Row) -> tuple[int, CellKey, Cell]:

@@ -32,7 +32,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     Raises ``SinkRefusedError`` and ``AheadOfUsError``; the partition's memory is useless then: the worker must end.
     """
     orders = partition.orders
-    found = await loader.orders(partition, orders.missing(pending.orders))
+    found = await loader.orders(partition, orders.missing(pending.orders), batch.breathe)
     accounts = await loader.accounts(partition, [s for s in pending.ledger if s not in partition.accounts])
     for subject, facts in found.items():
         orders.put(subject, facts)
@@ -63,7 +63,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
 
     keys = {key for _, before, after in differences for key in (*before, *after)}
     stretches = partition.cells.missing(keys)
-    partition.cells.load(stretches, await loader.cells(partition, stretches))
+    partition.cells.load(stretches, await loader.cells(partition, stretches, batch.breathe))
     restated = Restated()
     for number, difference in enumerate(differences):
         changed = partition.cells.replace(*difference[1:])
