@@ -1,9 +1,12 @@
 """`docs/kpis.md`: the KPI catalogue for people."""
 
+from milepost.domain.facts import MOST_REASONS
 from milepost.domain.kpis import (
     ABANDONED_AFTER_DAYS,
     COST_DIMENSIONS,
     DIMENSIONS,
+    FAILED_ATTEMPT,
+    FEEDBACK,
     FORESIGHTS,
     GAUGES,
     KPIS,
@@ -55,6 +58,13 @@ def render() -> str:
         "An order without a dimension has it empty. In Prometheus there is `hub_id` alone, over the windows "
         f"{_listed(WINDOWS)} (costs: {_listed(COST_WINDOWS)}).\n"
     )
+    reasons = (
+        "\n## Reasons\n\nWhy attempts failed and what customers named are counted beside the KPIs, for the dashboards and for "
+        "your SQL: in `kpi_hub_hours`, `kpi_minutes` and the other roll-ups, rows whose `component` is "
+        f"`{FAILED_ATTEMPT}` or `{FEEDBACK}`, the reason in `activity`, how often it was given in `reasons`. A failed "
+        "attempt gives its reason code when it failed; of an order's answers the latest that names any gives its first "
+        f"{MOST_REASONS}, each once. Costs have such rows too, with their component and activity there.\n"
+    )
     terms = "\n## Terms\n\n| term | what |\n| --- | --- |\n"
     terms += "".join(f"| {term} | {meaning} |\n" for term, meaning in TERMS.items())
     warnings = "".join(_foresight(foresight) for foresight in FORESIGHTS)
@@ -63,7 +73,7 @@ def render() -> str:
         f"`milepost kpi --kpi {FORESIGHTS[0].name} --by hub_id`, `GET /v1/kpis?kpi={FORESIGHTS[0].name}`.\n\n{warnings}"
     )
     now = f"\n## About now\n\n| KPI | what | version |\n| --- | --- | --- |\n{gauges}"
-    return f"{HEAD}{table}{rows}\n## What they tell\n\n{details}{now}{warnings}{dimensions}{terms}"
+    return f"{HEAD}{table}{rows}\n## What they tell\n\n{details}{now}{warnings}{dimensions}{reasons}{terms}"
 
 
 def _row(kpi: Kpi) -> str:
