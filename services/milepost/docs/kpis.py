@@ -59,8 +59,8 @@ def render() -> str:
         f"{_listed(WINDOWS)} (costs: {_listed(COST_WINDOWS)}).\n"
     )
     reasons = (
-        "\n## Reasons\n\nWhy attempts failed and what customers named are counted beside the KPIs, for the dashboards and for "
-        "your SQL: in `kpi_hub_hours`, `kpi_minutes` and the other roll-ups, rows whose `component` is "
+        "\n## Reasons\n\nWhy attempts failed and what customers named are counted beside the KPIs, for the dashboards "
+        "and for your SQL: in `kpi_hub_hours`, `kpi_minutes` and the other roll-ups, rows whose `component` is "
         f"`{FAILED_ATTEMPT}` or `{FEEDBACK}`, the reason in `activity`, how often it was given in `reasons`. A failed "
         "attempt gives its reason code when it failed; of an order's answers the latest that names any gives its first "
         f"{MOST_REASONS}, each once. Costs have such rows too, with their component and activity there.\n"
