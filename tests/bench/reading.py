@@ -104,6 +104,8 @@ CONTRIBUTIONS = (
             "in_full": "q % 20 > 0",
             "responded": "answers",
             "door_us": "ringing * 1000000",
+            "priced": "1",
+            "fee": "49000",
         },
         (_bucket("delivery", "(delivered - placed)"), _bucket("door", "ringing")),
     ),

@@ -46,7 +46,8 @@ _LOG = (
     _event(
         "order.placed",
         "placed",
-        ',"hub_id":"{}","promised_until":"{}Z"' + _LINE + ',"zone_id":"{}","merchant_id":"{}","service_level":"{}"',
+        ',"hub_id":"{}","promised_until":"{}Z"' + _LINE + ',"zone_id":"{}","merchant_id":"{}","service_level":"{}"'
+        ',"delivery_fee":{{"amount":"4.9","currency":"EUR"}}',
         "hub_id",
         "replaceOne(toString(toDateTime(deadline, 'UTC')), ' ', 'T')",
         _SKU,
@@ -72,7 +73,7 @@ def _events(orders: int, first: int) -> str:
     """Insert the log of ``orders`` orders, their ids strewn over the alphabet as random ones are."""
     return f"""
         INSERT INTO events_store ({", ".join(EVENTS.columns)})
-        SELECT subject, '/bench', lower(hex(cityHash64(i, e.2))), e.2, e.3 * 1000000 AS time, time, time,
+        SELECT subject, '/bench', lower(hex(cityHash64(i, e.2, e.4))), e.2, e.3 * 1000000 AS time, time, time,
             partition, i * 10 + 1 AS offset, 4611686018427387904 - offset, 0, cityHash64(i, e.2, 1), e.4
         FROM (
             SELECT {reading._LIFE}, concat('o-', lower(hex(cityHash64(i, 9)))) AS subject
