@@ -116,7 +116,7 @@ def test_the_dashboards_say_the_same(city: tuple[Spine, dict[str, Any]]) -> None
                     if name in ("p50", "p90", "p95"):
                         assert value == pytest.approx(known["delivery_time", ""][name], rel=1e-3)
                     compared.add(name)
-    assert {"otif", "delivery_time", "p90", "cost_per_delivery", "fee_per_delivery", "csat"} <= compared
+    assert {"otif", "delivery_time", "p90", "cost_per_delivery", "fee_per_delivery", "csat", "return_rate"} <= compared
 
 
 async def test_a_canary_goes_the_whole_way_and_into_no_number(city: tuple[Spine, dict[str, Any]]) -> None:

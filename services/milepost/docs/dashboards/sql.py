@@ -122,13 +122,17 @@ def values(kpis: tuple[Kpi, ...]) -> str:
 
 def hours(*kpis: Kpi, where: str = HUBS) -> str:
     """FROM and WHERE: whole hours that begin within the time range, the running one up to its last whole minute."""
-    rows = f"kpi_hub_hours AS k WHERE hour >= $__fromTime AND hour < $__toTime AND {where}"
+    rows = _hub_hours(where)
     return rows if _costs(kpis) else f"{rows} AND {WHOLE}"
 
 
 def reasons(of: str, where: str = HUBS) -> str:
     """FROM and WHERE: the rows of the reasons ``of`` something, a reason in ``activity``, over what ``hours`` reads."""
-    return f"kpi_hub_hours AS k WHERE hour >= $__fromTime AND hour < $__toTime AND {where} AND component = '{of}'"
+    return f"{_hub_hours(where)} AND component = '{of}'"
+
+
+def _hub_hours(where: str) -> str:
+    return f"kpi_hub_hours AS k WHERE hour >= $__fromTime AND hour < $__toTime AND {where}"
 
 
 def last_hour(where: str = HUBS) -> str:

@@ -25,6 +25,11 @@ ROWS_AT_ONCE = 10_000
 Breathe = Callable[[], Awaitable[None]]
 """Called now and then while much is read, so that all else goes on, and is seen to."""
 
+
+async def _breathe() -> None:
+    await asyncio.sleep(0)
+
+
 _ORDERS = """
 SELECT order_id, facts, state FROM orders_store FINAL
 WHERE order_id IN {subjects:Array(String)} AND partition = {partition:UInt16}
@@ -64,7 +69,7 @@ class Loader:
         self.store = store
 
     async def orders(
-        self, partition: Partition, subjects: Sequence[str], breathe: Breathe | None = None
+        self, partition: Partition, subjects: Sequence[str], breathe: Breathe = _breathe
     ) -> dict[str, bytes]:
         """Facts of those ``subjects`` that are stored, as of the partition's cut; ``GONE`` for an expired order."""
         found: dict[str, bytes] = {}
@@ -79,7 +84,7 @@ class Loader:
                 as_of_cut = below(partition.cut, facts)
                 if as_of_cut:
                     found[subject] = as_of_cut
-            await (breathe or _breathe)()
+            await breathe()
         return found
 
     async def accounts(self, partition: Partition, subjects: Sequence[str]) -> dict[str, Account]:
@@ -97,7 +102,7 @@ class Loader:
         return found
 
     async def cells(
-        self, partition: Partition, stretches: Iterable[Stretch], breathe: Breathe | None = None
+        self, partition: Partition, stretches: Iterable[Stretch], breathe: Breathe = _breathe
     ) -> list[tuple[int, CellKey, Cell]]:
         """All stored cells of ``stretches``."""
         by_grain: dict[int, list[int]] = {}
@@ -108,7 +113,7 @@ class Loader:
             for some in _portions(sorted(starts), STRETCHES_A_QUERY):
                 for rows in _portions(await patiently(self._stretch_rows, partition, grain, some), ROWS_AT_ONCE):
                     cells += [_cell(grain, row) for row in rows if self._is_ours(partition, row)]
-                    await (breathe or _breathe)()
+                    await breathe()
         return cells
 
     async def cells_of_days(self, partition: Partition, first: int, end: int) -> list[tuple[int, CellKey, Cell]]:
@@ -179,10 +184,6 @@ def below(cut: int, facts: bytes) -> bytes:
 def _portions(of: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     for start in range(0, len(of), size):
         yield of[start : start + size]
-
-
-async def _breathe() -> None:
-    await asyncio.sleep(0)
 
 
 def _cell(grain: int, row: Row) -> tuple[int, CellKey, Cell]:
