@@ -259,4 +259,4 @@ def test_a_second_engine_on_the_same_folder_says_so(platform: Platform) -> None:
     from milepost.embedded.clickhouse_engine import Engine
 
     with pytest.raises(RuntimeError, match=r"another process has .* open"):
-        Engine(platform.data / "clickhouse")
+        Engine(platform.data / "clickhouse", pytest.fail)

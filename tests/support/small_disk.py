@@ -1,5 +1,6 @@
 """A disk of its own for the engine, small enough to be filled: a file system in memory, mounted on its folder."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -33,10 +34,14 @@ class Disk:
             self.free()
             _run("umount", "-l", str(self.folder))
 
-    def fill(self) -> None:
-        """Leave not one byte free."""
-        block = bytes(_STEP)
-        with self._ballast.open("wb", buffering=0) as file:
+    def fill(self, but: int = 0) -> None:
+        """Leave not one byte free, or so many MiB."""
+        block = b"" if but else bytes(_STEP)
+        with self._ballast.open("ab", buffering=0) as file:
+            # Most of it at once: others may be writing meanwhile.
+            room = shutil.disk_usage(self.folder).free - but * _STEP
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), file.tell(), room)
             while block:
                 try:
                     if file.write(block) < len(block):

@@ -9,6 +9,10 @@ from pathlib import Path
 from milepost.settings import Service, Settings, load
 
 _GRACEFUL_SECONDS = 4
+_LOST = (
+    "clickhouse: the disk refused a write (is it full?) and the engine took it for done, so this process ends. When it "
+    "is started again, what is half written is set aside (in the tables' `detached`); none of it was acknowledged."
+)
 
 
 def argv(folder: Path, settings: Settings) -> list[str]:
@@ -28,7 +32,7 @@ def serve(folder: Path, port: int, settings: Settings) -> None:
     from milepost.embedded.clickhouse_engine import Engine
     from milepost.embedded.clickhouse_front import Front, Users
 
-    engine = Engine(folder)
+    engine = Engine(folder, _end)
     users = Users(
         writer=settings.clickhouse_user,
         writer_password=settings.clickhouse_password.get_secret_value(),
@@ -56,6 +60,12 @@ def serve(folder: Path, port: int, settings: Settings) -> None:
     sys.stderr.flush()
     # A statement still running in its thread would hold the interpreter until it ends.
     os._exit(0)
+
+
+def _end() -> None:
+    """End at once: every answer from now on might be of parts that are half written."""
+    print(_LOST, file=sys.stderr, flush=True)
+    os._exit(os.EX_IOERR)
 
 
 def main() -> None:

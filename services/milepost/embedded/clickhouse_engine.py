@@ -7,10 +7,11 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from milepost.embedded.clickhouse_disk import Disk
 from milepost.embedded.clickhouse_request import BadRequestError, Request
 
 STREAMED = frozenset(
@@ -19,13 +20,15 @@ STREAMED = frozenset(
 """Formats without a header or footer, whose blocks can be sent one by one as the engine makes them."""
 
 ROWS_OF_ONE_INSERT = 2_000_000
-_DEFAULTS = "implicit_select = 0"
-_INSERT_DEFAULTS = (
-    f"{_DEFAULTS}, max_insert_block_size = {ROWS_OF_ONE_INSERT}, min_insert_block_size_rows = {ROWS_OF_ONE_INSERT}, "
-    "min_insert_block_size_bytes = 8589934592, max_insert_threads = 1"
-)
-_MARK_CACHE_BYTES = 256 * 1024 * 1024
-"""Bounds what the engine keeps for itself on a machine it shares with everything else; 5 GiB otherwise."""
+_CONFIGURATION = Path(__file__).with_name("clickhouse.xml")
+_DEFAULTS = {"implicit_select": "0"}
+_INSERT_DEFAULTS = {
+    **_DEFAULTS,
+    "max_insert_block_size": str(ROWS_OF_ONE_INSERT),
+    "min_insert_block_size_rows": str(ROWS_OF_ONE_INSERT),
+    "min_insert_block_size_bytes": "8589934592",
+    "max_insert_threads": "1",
+}
 
 _CODE = re.compile(r"Code: (\d+)\. ?")
 _SELECT = re.compile(r"^(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
@@ -60,8 +63,12 @@ class Answer:
 class Engine:
     """One data path, opened by this process alone. Safe to use from many threads at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lost: Callable[[], None]) -> None:
         """Open ``folder``, making it if need be.
+
+        ``lost`` is called, from any thread, when the disk has refused a write that the engine took for done: before the
+        statement is answered whose write it may have been. Only opening the folder anew mends that, so it should end
+        the process.
 
         Raises:
             RuntimeError: another process has it open.
@@ -71,17 +78,19 @@ class Engine:
         time.tzset()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder / "milepost.lock")
-        self._path = f"{folder / 'engine'}?mark_cache_size={_MARK_CACHE_BYTES}"
+        self._path = f"{folder / 'engine'}?config-file={_CONFIGURATION}"
         from chdb.state.sqlitelike import Connection
 
         self._connection_type = Connection
         self._classify = threading.Lock()
         # While one connection is open the engine stays loaded, and opening another costs 0.2 ms.
         self._first = Connection(self._path)
+        self._disk = Disk(Connection(self._path), lost)
         self.version = self._first.query("SELECT version()", "TabSeparated").bytes().decode().strip()
 
     def close(self) -> None:
         """Let the data path go."""
+        self._disk.close()
         self._first.close()
         self._lock.close()
 
@@ -104,11 +113,15 @@ class Engine:
                 return Answer(self._streamed(connection, request), {})
             else:
                 answer = self._whole(connection, request)
+            if kind != "READ_ONLY":
+                self._disk.check()
         except BadRequestError:
             connection.close()
             raise
         except RuntimeError as error:
             connection.close()
+            # What is half written cannot be read, which must not be told as if it were for ever.
+            self._disk.check()
             raise EngineError(str(error)) from error
         connection.close()
         return answer
@@ -129,11 +142,8 @@ class Engine:
         return kind
 
     def _set_up(self, connection: Any, request: Request) -> None:
-        connection.query(f"SET {_INSERT_DEFAULTS if request.insert_format else _DEFAULTS}")
-        if request.settings:
-            connection.query(
-                "SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in request.settings.items())
-            )
+        settings = {**(_INSERT_DEFAULTS if request.insert_format else _DEFAULTS), **request.settings}
+        connection.query("SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items()))
         if request.database:
             connection.query(f"USE {_backquoted(request.database)}")
         if request.readonly:
@@ -187,6 +197,7 @@ class Engine:
             if gathered:
                 yield bytes(gathered)
         except RuntimeError as error:
+            self._disk.check()
             raise EngineError(str(error)) from error
         finally:
             connection.close()
