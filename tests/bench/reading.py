@@ -5,6 +5,7 @@ Run it with ``python tests/bench/reading.py --orders 10000000``; it starts an en
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -18,7 +19,7 @@ from stage import lone_engine
 
 from milepost.domain import facts as f
 from milepost.domain.kpis import GAUGES, KPI_NAMES
-from milepost.domain.measures import BUCKETS_PER_HISTOGRAM, GROWTH, HISTOGRAMS, MEASURES
+from milepost.domain.measures import BOUNDARIES, BUCKETS_PER_HISTOGRAM, GROWTH, HISTOGRAMS, MEASURES
 from milepost.exporter.snapshot import look
 from milepost.reading.gauges import read_gauges
 from milepost.reading.kpis import answer
@@ -66,10 +67,18 @@ _LIFE = f"""
 """
 
 
+_BOUNDARIES = f"CAST([{', '.join(map(str, BOUNDARIES))}], 'Array(UInt64)') AS boundaries"
+_FIRST = len(BOUNDARIES) - math.log(BOUNDARIES[-1]) / math.log(GROWTH)
+
+
 def _bucket(name: str, seconds: str) -> str:
-    """Nearly the bucket ``seconds`` belong into: as many and as far apart as the real ones."""
+    """The bucket ``seconds`` belong into, where ``_BOUNDARIES`` is there: nearly by the growth, then by its bounds."""
     first = HISTOGRAMS.index(name) * BUCKETS_PER_HISTOGRAM
-    return f"toUInt16({first} + 52 + log({seconds} * 1e6 / 52) / log({GROWTH}))"
+    near = f"toUInt16({_FIRST} + log({seconds} * 1e6) / log({GROWTH}))"
+    above, below = (
+        f"(boundaries[{near} {step}] {sign} {seconds} * 1000000)" for step, sign in (("+ 1", "<="), ("", ">"))
+    )
+    return f"toUInt16({first} + {near} + {above} - {below})"
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,7 @@ def _minutes(orders: int, first: int) -> str:
     sums = ", ".join(f"sum(c.5[{number}])" for number in range(1, len(MEASURES) + 1))
     return f"""
         INSERT INTO kpi_store ({", ".join(KPIS.columns)})
+        WITH {_BOUNDARIES}
         SELECT 'minute', c.2 AS minute, hub_id, zone_id, service_level, merchant_id, c.3 AS courier_id,
             c.4 AS component, if(c.4 = '', '', 'delivery') AS activity, partition, {first + 1}, {sums},
             (sumMap(c.6, c.7) AS histogram).1, histogram.2
