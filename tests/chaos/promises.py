@@ -32,13 +32,14 @@ SELECT order_id, groupArray(state) FROM (
 """
 _IDS = "SELECT id FROM sla_events WHERE hub_id = {hub:String}"
 
+_FORETOLD = "at_risk", "eased"
 RIGHT: dict[str, tuple[list[str], ...]] = {
     SILENT: (["breached"],),
-    # Where the broker was away, the delivery was told after its moment.
+    # Where edge or broker were away, the delivery was told after its moment.
     KEPT: ([], ["breached", "withdrawn"]),
     LATE: (["breached", "resolved"],),
 }
-"""What may be said of a promise in the end, without what was foretold."""
+"""What may be said of a promise in the end, without what was foretold. A risk that did not come true is resolved."""
 
 
 class Promises:
@@ -66,13 +67,11 @@ class Promises:
     def faults(self, settings: Settings, store: Store) -> list[str]:
         """What was said of them that is not so, or not said, or said under an id that is not kept."""
         rows: Sequence[tuple[str, list[str]]] = store.query(_STATES, {"hub": HUB})  # type: ignore[assignment]
-        said: dict[str, list[str]] = defaultdict(list)
-        for order, states in rows:
-            said[order] = [state for state in states if state in ("breached", "resolved", "withdrawn")]
+        said: dict[str, list[str]] = defaultdict(list, {order: list(states) for order, states in rows})
         wrong = [
             f"promise of {order} ({fate}): {said[order]}"
             for order, fate in self.fates.items()
-            if said[order] not in RIGHT[fate]
+            if not _is_right(said[order], fate)
         ]
         kept = {row[0] for row in store.query(_IDS, {"hub": HUB})}
         published = _published(settings)
@@ -82,6 +81,12 @@ class Promises:
                 f"not kept: {sorted(kept ^ published)[:3]}"
             )
         return wrong
+
+
+def _is_right(said: list[str], fate: str) -> bool:
+    foretold = said[:1] == ["at_risk"]
+    said = [state for state in said if state not in _FORETOLD]
+    return said in RIGHT[fate] or (fate == KEPT and foretold and said == ["resolved"])
 
 
 def _published(settings: Settings) -> set[str]:

@@ -25,7 +25,7 @@ def test_kill_9_of_processor_and_engine_in_the_middle_of_real_orders_shuffled(
     random.Random(9).shuffle(lines)
     shuffled = tmp_path / "shuffled.jsonl"
     shuffled.write_bytes(b"".join(lines))
-    settings = free_settings().model_copy(update={"currency": "BRL", "flush_events": 1_000})
+    settings = free_settings().model_copy(update={"currency": "BRL", "flush_events": 4_000})
     with Spine(tmp_path / "platform", settings, milepost) as spine:
         summaries: list[Any] = []
         sending = threading.Thread(target=lambda: summaries.append(spine.send(shuffled)))

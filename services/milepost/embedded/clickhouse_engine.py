@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from milepost.embedded.clickhouse_disk import Disk
 from milepost.embedded.clickhouse_request import BadRequestError, Request
+from milepost.embedded.clickhouse_sessions import Sessions, Setup
 
 STREAMED = frozenset(
     {"Native", "RowBinary", "TabSeparated", "TSV", "CSV", "JSONEachRow", "JSONCompactEachRow", "Values"}
@@ -81,7 +82,7 @@ class Engine:
         self._path = f"{folder / 'engine'}?config-file={_CONFIGURATION}"
         from chdb.state.sqlitelike import Connection
 
-        self._connection_type = Connection
+        self._sessions = Sessions(lambda: Connection(self._path))
         self._classify = threading.Lock()
         # While one connection is open the engine stays loaded, and opening another costs 0.2 ms.
         self._first = Connection(self._path)
@@ -90,6 +91,7 @@ class Engine:
 
     def close(self) -> None:
         """Let the data path go."""
+        self._sessions.close()
         self._disk.close()
         self._first.close()
         self._lock.close()
@@ -101,32 +103,35 @@ class Engine:
             EngineError: the engine refused it.
             BadRequestError: several statements at once, or a write where only reading is allowed.
         """
-        # A connection of its own for every statement: on a shared one an insert waits behind a query, and what a failed
-        # query had already put out is prefixed to the next one's result.
-        connection = self._connection_type(self._path)
         try:
-            kind = self._check(connection, request)
-            self._set_up(connection, request)
+            kind = self._check(request)
+            setup = _setup(request)
+            # Not one connection for all: on a shared one an insert waits behind a query.
+            connection = self._sessions.take(setup)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from error
+        selects = kind == "READ_ONLY" and _SELECT.match(request.statement) is not None
+        try:
             if request.insert_format:
                 answer = self._insert(connection, request)
-            elif kind == "READ_ONLY" and request.output_format in STREAMED and _SELECT.match(request.statement):
-                return Answer(self._streamed(connection, request), {})
+            elif selects and request.output_format in STREAMED:
+                return Answer(self._streamed(connection, setup, request), {})
             else:
                 answer = self._whole(connection, request)
             if kind != "READ_ONLY":
                 self._disk.check()
-        except BadRequestError:
-            connection.close()
-            raise
         except RuntimeError as error:
             connection.close()
             # What is half written cannot be read, which must not be told as if it were for ever.
             self._disk.check()
             raise EngineError(str(error)) from error
-        connection.close()
+        if selects or request.insert_format:
+            self._sessions.give_back(setup, connection)
+        else:
+            connection.close()
         return answer
 
-    def _check(self, connection: Any, request: Request) -> str:
+    def _check(self, request: Request) -> str:
         if request.insert_format:
             if request.readonly:
                 raise _readonly()
@@ -140,14 +145,6 @@ class Engine:
         if request.readonly and (kind != "READ_ONLY" or _FILE_FUNCTION.search(request.statement)):
             raise _readonly()
         return kind
-
-    def _set_up(self, connection: Any, request: Request) -> None:
-        settings = {**(_INSERT_DEFAULTS if request.insert_format else _DEFAULTS), **request.settings}
-        connection.query("SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items()))
-        if request.database:
-            connection.query(f"USE {_backquoted(request.database)}")
-        if request.readonly:
-            connection.query(f"SET readonly = {request.readonly}")
 
     def _insert(self, connection: Any, request: Request) -> Answer:
         # Not by the engine's streaming insert: that says "written" also where the table has refused the block.
@@ -185,7 +182,8 @@ class Engine:
         }
         return Answer(iter((result.bytes(),)), summary)
 
-    def _streamed(self, connection: Any, request: Request) -> Iterator[bytes]:
+    def _streamed(self, connection: Any, setup: Setup, request: Request) -> Iterator[bytes]:
+        whole = False
         try:
             stream = connection.send_query(request.statement, request.output_format, params=dict(request.parameters))
             gathered = bytearray()
@@ -196,11 +194,25 @@ class Engine:
                     gathered.clear()
             if gathered:
                 yield bytes(gathered)
+            whole = True
         except RuntimeError as error:
             self._disk.check()
             raise EngineError(str(error)) from error
         finally:
-            connection.close()
+            if whole:
+                self._sessions.give_back(setup, connection)
+            else:
+                connection.close()
+
+
+def _setup(request: Request) -> Setup:
+    settings = {**(_INSERT_DEFAULTS if request.insert_format else _DEFAULTS), **request.settings}
+    statements = ["SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items())]
+    if request.database:
+        statements.append(f"USE {_backquoted(request.database)}")
+    if request.readonly:
+        statements.append(f"SET readonly = {request.readonly}")
+    return tuple(statements)
 
 
 def _quoted(value: str) -> str:

@@ -41,8 +41,8 @@ SETTLE_US = 250_000
 """How long after a moment its SLAs are decided where nothing comes: an event of just then is on its way."""
 NO_POLICIES = Policies(0)
 """Before any policies are known only promises are watched."""
-RELEASE_SECONDS = 20.0
-"""Longest time a partition being taken away is held up by its last flush."""
+RELEASE_SECONDS = 6.0
+"""Longest time a partition being taken away is held up by its last flush: what is not written is read again."""
 
 _LAST_TOLD = "SELECT max(checked_at) FROM progress_store WHERE partition IN {partitions:Array(UInt16)}"
 
@@ -145,6 +145,7 @@ class Engine:
             if numbers:
                 told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
                 self._told_at = max(self._told_at, int(told[0][0]))
+                await self._sink.repeat(numbers)
         finally:
             self._taking -= 1
         if turn != self._turn:

@@ -1,6 +1,8 @@
 """The engine's disk is full, or read-only: nothing is called stored that is not, and it goes on where there is room."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,7 +107,7 @@ def table(on_disk: Store) -> Store:
 def test_an_insert_that_the_disk_cuts_short_is_not_acknowledged(table: Store, disk: Disk, small: Platform) -> None:
     before = whole(table)
     with pytest.raises(SinkUnavailableError):
-        fill_while(table, f"INSERT INTO torn {rows_of(3)}", "tmp_insert*", disk)
+        fill_while(table, f"INSERT INTO torn {rows_of(3)}", "tmp_insert*", disk, small)
     reopen(small, disk)
     assert whole(table) == before
     table.command(f"INSERT INTO torn {rows_of(3)}")
@@ -115,7 +117,7 @@ def test_an_insert_that_the_disk_cuts_short_is_not_acknowledged(table: Store, di
 def test_a_merge_that_the_disk_cuts_short_costs_no_row(table: Store, disk: Disk, small: Platform) -> None:
     before = whole(table)
     with pytest.raises(SinkUnavailableError):
-        fill_while(table, "OPTIMIZE TABLE torn FINAL SETTINGS optimize_throw_if_noop = 1", "tmp_merge*", disk)
+        fill_while(table, "OPTIMIZE TABLE torn FINAL SETTINGS optimize_throw_if_noop = 1", "tmp_merge*", disk, small)
     reopen(small, disk)
     assert whole(table) == before
     table.command("OPTIMIZE TABLE torn FINAL")
@@ -144,14 +146,16 @@ def whole(store: Store) -> tuple[Any, ...]:
     return store.query("SELECT count(), sum(a), sum(cityHash64(s)) FROM torn")[0]
 
 
-def fill_while(store: Store, statement: str, folder: str, disk: Disk) -> None:
-    """Run the statement, and fill the disk as soon as it has begun to write into such a folder."""
+def fill_while(store: Store, statement: str, folder: str, disk: Disk, platform: Platform) -> None:
+    """Run the statement, and fill the disk when it has just begun to write into such a folder."""
     disk.fill(but=300)
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(store.command, statement)
         while not running.done() and not any((disk.folder / "engine" / "store").glob(f"*/*/{folder}")):
             time.sleep(0.002)
+        os.killpg(platform.pid(ENGINE), signal.SIGSTOP)
         disk.fill()
+        os.killpg(platform.pid(ENGINE), signal.SIGCONT)
         running.result()
 
 

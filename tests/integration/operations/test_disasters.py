@@ -18,7 +18,7 @@ from milepost.store.offset_bases import offset_bases
 
 pytestmark = [pytest.mark.needs_platform, pytest.mark.embedded_only]
 
-ORDERS = 700
+ORDERS = 400
 KAFKA = Service.KAFKA.value
 LETTERS = "SELECT topic, partition, offset, reason, record_value FROM dead_letters ORDER BY ALL"
 
@@ -27,7 +27,7 @@ def test_the_data_is_lost_and_then_the_broker_too(
     tmp_path: Path, free_settings: Callable[[], Settings], milepost: Callable[..., Any]
 ) -> None:
     events, truth_file = tmp_path / "events.jsonl.gz", tmp_path / "truth.json"
-    settings = free_settings().model_copy(update={"flush_events": 300})
+    settings = free_settings().model_copy(update={"flush_events": 600})
     with Spine(tmp_path / "platform", settings, milepost) as spine:
         seeded = ("--orders", str(ORDERS), "--seed", "21")
         spine.command("simulate", *seeded, "--out", str(events), "--truth", str(truth_file))

@@ -21,6 +21,8 @@ from milepost.domain.order import fold
 from milepost.processor.arrival.intake import Taken, take
 from milepost.processor.engine import Engine
 from milepost.processor.report import Report
+from milepost.processor.sla.telling import event_id
+from milepost.processor.sla.watch import Told
 from milepost.processor.state.ledger import Account
 from milepost.processor.state.partition import Batch
 from milepost.processor.state.rows import order_row
@@ -141,7 +143,9 @@ class CrashError(RuntimeError):
 
 @dataclass
 class Fate:
-    """Where the next flush dies: ``lost`` tables are not written any more; ``before`` or ``after`` the KPI rows."""
+    """Where the next flush dies: ``lost`` tables are not written any more; ``before`` or ``after`` the KPI rows, or
+    before what SLAs have reached is ``told``.
+    """
 
     at: str = ""
     lost: frozenset[str] = frozenset()
@@ -152,12 +156,18 @@ class MortalSink(Sink):
 
     def __init__(self, store: Store) -> None:
         self.dead_letters: list[Any] = []
-        super().__init__(store, self._publish)
+        self.published: list[str] = []
+        super().__init__(store, self._publish, self._publish_told)
         self.fate = Fate()
         self.batch = Batch()
 
     async def _publish(self, rejected: Any) -> None:
         self.dead_letters += rejected
+
+    async def _publish_told(self, told: Sequence[Told]) -> None:
+        if self.fate.at == "told":
+            raise CrashError
+        self.published += map(event_id, told)
 
     async def write(self, batch: Batch) -> None:
         """As the real one."""

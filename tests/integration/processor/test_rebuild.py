@@ -79,6 +79,7 @@ async def test_damage_is_mended_in_one_instant(
         with writer(database) as reader:
             while not stop.is_set():
                 seen.update(await asyncio.to_thread(reader.query, _TOTAL))
+                await asyncio.sleep(0.02)
 
     looking = asyncio.create_task(look())
     told = await rebuilt(worker, store, ask(store))

@@ -118,6 +118,34 @@ async def test_killed_in_the_flush_that_tells_it(shift: Shift, parts: Any, when:
     assert shift.said("unlucky") == [("promise", "breached", "late"), ("promise", "resolved", "met_late")]
 
 
+@pytest.mark.parametrize("behind", [0, 86_400], ids=["clocks agree", "a clock is a day behind"])
+@pytest.mark.parametrize("flushed", [True, False], ids=["by a flush", "by time"])
+async def test_what_was_stored_and_not_published_is_published_by_the_next(
+    shift: Shift, parts: Any, monkeypatch: pytest.MonkeyPatch, flushed: bool, behind: int
+) -> None:
+    shift.placed("before", -50, -40)
+    shift.placed("unlucky", -5, 3)
+    first = await shift.worker()
+    await first.all()
+    now = time.time_ns
+    monkeypatch.setattr("milepost.processor.writing.sink.time.time_ns", lambda: now() - behind * 10**9)
+    second = await shift.worker()
+    second.sink.fate = parts.Fate(at="told")
+    if flushed:
+        shift.event("delivery.delivered", "unlucky", 4)
+    with pytest.raises(parts.CrashError):
+        await (second.all() if flushed else let_time_pass(second, 4))
+    said = [("promise", "breached", "late"), ("promise", "resolved", "met_late")][: 1 + flushed]
+    assert shift.said("unlucky") == said
+    # What makes the breach undone comes before the next worker could find it by itself.
+    shift.event("delivery.delivered", "unlucky", 2)
+    third = await shift.worker()
+    published = [one for one in third.sink.published if one.startswith("unlucky/")]
+    assert [one.split("/")[-1] for one in published] == [state for _, state, _ in said]
+    await third.all()
+    assert third.sink.published[-1].split("/")[-1] == "withdrawn"
+
+
 async def test_a_correction_of_an_order_long_gone_withdraws_what_was_raised(shift: Shift) -> None:
     shift.placed("corrected", -20, -5)
     shift.append("delivery.delivered", "corrected", -2, {"order_id": "corrected"}, "wrong")

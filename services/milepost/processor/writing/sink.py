@@ -7,6 +7,7 @@ from typing import Any
 
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.patience import patiently
+from milepost.processor.sla.raised import last_told
 from milepost.processor.sla.telling import sla_row
 from milepost.processor.sla.watch import Told
 from milepost.processor.state.partition import Batch
@@ -33,6 +34,7 @@ class Sink:
         self._publish_dead_letters = publish_dead_letters
         self._publish_slas = publish_slas
         self._telling = asyncio.Lock()
+        self._detected = 0
 
     async def write(self, batch: Batch) -> None:
         """Write everything in ``batch``; returns once all of it is stored.
@@ -60,14 +62,23 @@ class Sink:
                 await self._insert(tables.KPIS, rows)
 
     async def tell(self, told: Sequence[tuple[Told, int]]) -> None:
-        """Publish what SLAs have reached, each with its partition, then store it; in the order of the calls.
+        """Store what SLAs have reached, each with its partition, then publish it; in the order of the calls.
 
-        A crash between the two publishes it again, under the same ids.
+        A crash between the two is made good by whoever takes the partitions over (``repeat``).
         """
         async with self._telling:
-            detected = time.time_ns() // 1000
+            # Also where a clock was put back what was stored last is what was detected last.
+            self._detected = max(time.time_ns() // 1000, self._detected + 1)
+            await self._insert(tables.SLA_EVENTS, [sla_row(one, partition, self._detected) for one, partition in told])
             await self._publish_slas([one for one, _ in told])
-            await self._insert(tables.SLA_EVENTS, [sla_row(one, partition, detected) for one, partition in told])
+
+    async def repeat(self, partitions: Sequence[int]) -> None:
+        """Publish, under the same ids, what was stored last of partitions: its writer may have died before it did."""
+        async with self._telling:
+            told, detected = await last_told(self._store, partitions)
+            self._detected = max(self._detected, detected)
+            if told:
+                await self._publish_slas(told)
 
     async def insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
         """Write rows of one table, outside of a flush."""
