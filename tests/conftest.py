@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installing import install
 
 from milepost.embedded.platform import Platform
 from milepost.embedded.process import environment
@@ -184,12 +185,11 @@ def milepost() -> Command:
 
 
 @pytest.fixture(scope="module")
-def installation(platform: Platform, settings: Settings, milepost: Command) -> Settings:
+def installation(platform: Platform, settings: Settings) -> Settings:
     """An installation of the module's own on the shared platform: topics, its own database, its own consumer group."""
     own = uuid.uuid4().hex[:8]
     mine = settings.model_copy(update={"database": f"milepost_{own}", "consumer_group": f"milepost-{own}"})
-    milepost(mine, "topics", "apply")
-    milepost(mine, "migrate", "apply")
+    install(mine)
     return mine
 
 

@@ -16,6 +16,7 @@ Identity = tuple[str, str, str]
 """Subject, source and id."""
 
 BATCH = 25
+DAY_US = 86_400_000_000
 HUBS = 2
 START = parse_moment("2026-03-02T00:00:00Z")
 RESEND_SECONDS = 900.0
@@ -30,10 +31,19 @@ class RefusedError(RuntimeError):
 class Block:
     """Its events, in the order they are sent, and what is true of it once all are acknowledged."""
 
-    def __init__(self, name: str, orders: int, seed: str) -> None:
+    def __init__(self, name: str, orders: int, seed: str, day: int = 0) -> None:
+        """``day`` is the simulated day it lies in: where all lay in one, each flush would have to know all that was
+        ever sent, and the campaign would slow down by itself.
+        """
         truth = Truth()
         options = Options(
-            orders=orders, seed=seed, start=START, hubs=HUBS, days=0.4, conflicts=False, order_prefix=f"{name}-o"
+            orders=orders,
+            seed=seed,
+            start=START + day * DAY_US,
+            hubs=HUBS,
+            days=0.4,
+            conflicts=False,
+            order_prefix=f"{name}-o",
         )
         self.name = name
         self.events = [_of_block(payload, name.encode()) for payload in simulate(options, truth)]

@@ -118,7 +118,7 @@ class Campaign:
             await asyncio.sleep(4 * LOOK_SECONDS)
 
     async def _round(self, store: Store, number: int, fault: Fault, hold: float) -> None:
-        block = self.blocks[number] = Block(f"r{number:03d}", BLOCK_ORDERS, f"{self.plan.seed}-{number}")
+        block = self.blocks[number] = Block(f"r{number:03d}", BLOCK_ORDERS, f"{self.plan.seed}-{number}", number)
         moment = self._draws.uniform(0.8, 2.2)
         sending = asyncio.create_task(
             block.send(self._stage.edges, max(LEAST_SENDING_SECONDS, moment + hold + 1.5), self._waiting)

@@ -243,6 +243,30 @@ async def test_a_slow_query_holds_nobody_up(settings: Settings, client: Client, 
         await asyncio.gather(slow, return_exceptions=True)
 
 
+def test_settings_and_database_are_those_of_the_request_alone(settings: Settings, client: Client, unique: str) -> None:
+    asked = {"query": "SELECT getSetting('max_block_size'), currentDatabase() FORMAT TabSeparated"}
+    plain = ask(settings, "POST", asked)[2]
+    for _ in range(2):
+        assert (
+            ask(settings, "POST", {**asked, "max_block_size": "77", "database": unique})[2]
+            == f"77\t{unique}\n".encode()
+        )
+        assert ask(settings, "POST", asked)[2] == plain
+    ask(settings, "POST", {"query": "SET max_block_size = 78"})
+    assert ask(settings, "POST", asked)[2] == plain
+
+
+def test_a_statement_that_fails_or_is_left_leaves_nothing_to_the_next(settings: Settings, client: Client) -> None:
+    good = {"query": "SELECT number FROM numbers(3) FORMAT TabSeparated"}
+    bad = {"query": "SELECT throwIf(number = 100000), number FROM numbers(200000) FORMAT TabSeparated"}
+    for _ in range(3):
+        assert b"FUNCTION_THROW_IF_VALUE_IS_NON_ZERO" in ask(settings, "POST", bad)[2]
+        assert ask(settings, "POST", good)[2] == b"0\n1\n2\n"
+        with client.query_row_block_stream("SELECT number FROM numbers(30000000)") as stream:
+            next(iter(stream))
+        assert ask(settings, "POST", good)[2] == b"0\n1\n2\n"
+
+
 def test_what_was_acknowledged_survives_kill_9(start_platform: Callable[[], Platform]) -> None:
     own = start_platform()
     with clickhouse_connect.get_client(dsn=own.settings.clickhouse_url) as client:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from installing import install
 from kafka import KafkaConsumer, TopicPartition
 
 from milepost.contracts.topics import LIFECYCLE
@@ -42,8 +43,7 @@ class Spine:
     def __enter__(self) -> Self:
         self.platform.start_infrastructure()
         try:
-            self.command("topics", "apply")
-            self.command("migrate", "apply")
+            install(self.settings)
             self.start_services()
         except BaseException:
             self.platform.stop()

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,12 @@ from milepost.settings import Settings
 
 _START_SECONDS = 240.0
 # The first start on a machine fetches the broker's jars.
+
+
+@cache
+def _make_starts_quick() -> None:
+    """Tests start many brokers: the first of them on a machine pays for the others."""
+    subprocess.run(kafka.quick_start_argv(), check=True, capture_output=True, timeout=_START_SECONDS)
 
 
 class Platform:
@@ -40,8 +47,7 @@ class Platform:
     def start_infrastructure(self) -> None:
         """Start both and wait until they answer; stops what it started where one of them does not."""
         self._parts = {part.name: part for part in engines(self.data, self.settings)}
-        # Tests start many brokers: the first of them on a machine pays for the others.
-        subprocess.run(kafka.quick_start_argv(), check=True, capture_output=True, timeout=_START_SECONDS)
+        _make_starts_quick()
         try:
             for name in self._parts:
                 self.start(name, wait=False)

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+from installing import install
 from on_call import Drill, OnCall, monitoring, on_call, wait_until
 from typer.testing import CliRunner
 
@@ -77,8 +78,7 @@ def stage(
     folder = tmp_path_factory.mktemp("alert")
     settings = free_settings()
     with on_call() as person, Platform(folder / "platform", settings) as platform:
-        milepost(settings, "topics", "apply")
-        milepost(settings, "migrate", "apply")
+        install(settings)
         parts = {part.name: part for part in full_platform(platform.data, settings, 1, with_prometheus=False)}
         jobs: Any = prometheus_config(settings, 1)["scrape_configs"]
         scraping = [job for job in jobs if job["job_name"] in {service.value for service in SERVICES}]

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from installing import install
 from prometheus_client.parser import text_string_to_metric_families
 
 from milepost.bus.partitions import partition_of
@@ -27,11 +28,10 @@ STUCK = Path(__file__).parents[2] / "support" / "stuck_worker.py"
 
 
 @pytest.fixture
-def own(start_platform: Callable[..., Any], milepost: Any) -> Settings:
+def own(start_platform: Callable[..., Any]) -> Settings:
     """An installation with a topic of its own, so that what waits is this test's alone."""
     settings: Settings = start_platform(flush_seconds=0.05, stall_seconds=10.0).settings
-    milepost(settings, "topics", "apply")
-    milepost(settings, "migrate", "apply")
+    install(settings)
     return settings
 
 
