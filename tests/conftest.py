@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installing import install
+from spine import install
 
 from milepost.embedded.platform import Platform
 from milepost.embedded.process import environment

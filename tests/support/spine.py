@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from installing import install
 from kafka import KafkaConsumer, TopicPartition
 
+from milepost.bus import topics
 from milepost.contracts.topics import LIFECYCLE
 from milepost.embedded import parts
 from milepost.embedded.platform import Platform
@@ -19,6 +19,7 @@ from milepost.embedded.process import Part, environment
 from milepost.reading.kpis import answer
 from milepost.reading.question import ask
 from milepost.settings import Service, Settings
+from milepost.store import migrations
 from milepost.store.client import Store, reader, writer
 from milepost.store.offset_bases import offset_bases
 
@@ -30,6 +31,13 @@ ENGINE = Service.CLICKHOUSE.value
 CATCH_UP_SECONDS = 120.0
 QUANTILE_ERROR = 0.01
 MINUTES_ERROR = 1e-6
+
+
+def install(settings: Settings) -> None:
+    """As ``milepost topics apply`` and ``milepost migrate apply`` do it, without a process for each."""
+    states = topics.apply(settings)
+    assert all(state.in_order for state in states), states
+    migrations.apply(settings)
 
 
 class Spine:

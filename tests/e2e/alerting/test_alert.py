@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx
 import pytest
-from installing import install
 from on_call import Drill, OnCall, monitoring, on_call, wait_until
+from spine import install
 from typer.testing import CliRunner
 
 from milepost.cli.main import build

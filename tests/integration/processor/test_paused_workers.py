@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from installing import install
 from prometheus_client.parser import text_string_to_metric_families
+from spine import install
 
 from milepost.bus.partitions import partition_of
 from milepost.embedded import parts as embedded_parts
