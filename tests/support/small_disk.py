@@ -4,10 +4,12 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 SIZE_MB = 2_048
 _STEP = 1 << 20
+_SEAL_SECONDS = 10.0
 
 
 class Disk:
@@ -57,10 +59,17 @@ class Disk:
         """Make it read-only for every file opened from now on. Raises ``RuntimeError`` where that fails."""
         # The engine holds files open for writing, so the file system itself cannot be remounted: a read-only view of it
         # is laid over it instead.
-        for command in (("--bind", str(self.folder), str(self.folder)), ("-o", "remount,bind,ro", str(self.folder))):
-            told = _run("mount", *command)
-            if told:
-                raise RuntimeError(f"cannot make the disk read-only: {told}")
+        told = _run("mount", "--bind", str(self.folder), str(self.folder))
+        deadline = time.monotonic() + _SEAL_SECONDS
+        while not told:
+            told = _run("mount", "-o", "remount,bind,ro", str(self.folder))
+            if not told:
+                return
+            # A file was opened for writing between the two: that is soon over.
+            if "busy" in told and time.monotonic() < deadline:
+                told = ""
+                time.sleep(0.01)
+        raise RuntimeError(f"cannot make the disk read-only: {told}")
 
     def unseal(self) -> None:
         """Writable again."""
