@@ -87,7 +87,7 @@ def test_a_partition_waits_over_a_restart_and_goes_on_when_told(
         assert paused_metric(own) == dict.fromkeys("0123", 0.0)
         log = parts.Log()
         log.placed(order_of(1, "before-"))
-        for _ in range(450):
+        for _ in range(900):
             log.produce(b"rubbish", partition=1)
         log.placed(order_of(1, "after-"))
         for number in (0, 2, 3):
@@ -99,7 +99,7 @@ def test_a_partition_waits_over_a_restart_and_goes_on_when_told(
         assert "records in a row failed" in missing
         assert page(own, "/healthz").status_code == 200
         until(lambda: paused_metric(own) == {"0": 0.0, "1": 1.0, "2": 0.0, "3": 0.0}, "the metric says so", logfile)
-        assert 200 <= cuts(store)[1] <= 451
+        assert 200 <= cuts(store)[1] <= 701
 
         stop(running, 20)
         running = spawn(part, logfile)
