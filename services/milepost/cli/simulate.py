@@ -97,7 +97,9 @@ def _live(options: "LiveOptions") -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    # SIGINT, too: a script's background job is started with it ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     try:
         run(options, lambda text: typer.echo(text, err=True))
     except KeyboardInterrupt:
