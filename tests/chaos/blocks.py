@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from milepost.domain.kpis import DAY_US
 from milepost.edge.client import EdgeClient
 from milepost.simulator.files import parse_moment
 from milepost.simulator.simulation import Options, simulate
@@ -16,7 +17,6 @@ Identity = tuple[str, str, str]
 """Subject, source and id."""
 
 BATCH = 25
-DAY_US = 86_400_000_000
 HUBS = 2
 START = parse_moment("2026-03-02T00:00:00Z")
 RESEND_SECONDS = 900.0

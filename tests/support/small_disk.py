@@ -60,16 +60,16 @@ class Disk:
         # The engine holds files open for writing, so the file system itself cannot be remounted: a read-only view of it
         # is laid over it instead.
         told = _run("mount", "--bind", str(self.folder), str(self.folder))
-        deadline = time.monotonic() + _SEAL_SECONDS
-        while not told:
-            told = _run("mount", "-o", "remount,bind,ro", str(self.folder))
-            if not told:
-                return
-            # A file was opened for writing between the two: that is soon over.
-            if "busy" in told and time.monotonic() < deadline:
-                told = ""
+        if not told:
+            deadline = time.monotonic() + _SEAL_SECONDS
+            # A file may have been opened for writing between the two: that is soon over.
+            while "busy" in (told := self._remount_read_only()) and time.monotonic() < deadline:
                 time.sleep(0.01)
-        raise RuntimeError(f"cannot make the disk read-only: {told}")
+        if told:
+            raise RuntimeError(f"cannot make the disk read-only: {told}")
+
+    def _remount_read_only(self) -> str:
+        return _run("mount", "-o", "remount,bind,ro", str(self.folder))
 
     def unseal(self) -> None:
         """Writable again."""

@@ -18,6 +18,7 @@ from milepost.auditor.statements import (
     differences_select,
     measures_select,
 )
+from milepost.domain.kpis import DAY_US
 from milepost.domain.measures import MEASURES as KPI_MEASURES
 from milepost.reading.question import Question
 from milepost.store.client import Store
@@ -26,7 +27,6 @@ MOST_NAMED = 20
 MOST_PLACES = 3
 """Combinations of dimensions, and days of each, that are looked into."""
 _MINUTE_US = 60_000_000
-_DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -107,7 +107,7 @@ def _places(question: Question, drift: list[Drift]) -> Iterator[tuple[Question, 
 
 def _drifted_days(store: Store, question: Question, cuts: Cuts, names: list[str]) -> Iterator[Question]:
     """The days of the question whose minutes drift."""
-    for number in _drifted(store, question, cuts, names, _DAY_US)[:MOST_PLACES]:
+    for number in _drifted(store, question, cuts, names, DAY_US)[:MOST_PLACES]:
         start = _EPOCH + timedelta(days=number)
         yield replace(question, start=max(start, question.start), end=min(start + timedelta(days=1), question.end))
 

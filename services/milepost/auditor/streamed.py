@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from milepost.auditor.statements import Cuts, reason_measure, statement
-from milepost.domain.kpis import COST_DIMENSIONS
+from milepost.domain.kpis import COST_DIMENSIONS, DAY_US
 from milepost.reading.question import Question
 from milepost.reading.reasons import read_reasons
 from milepost.reading.sums import Labels, Sums, read
@@ -16,7 +16,6 @@ _PROGRESS = "SELECT partition, next_offset, end_offset FROM progress_store FINAL
 _TRIES = 40
 _PAUSE_SECONDS = 0.25
 _LOOK_SECONDS = 0.2
-_DAY_US = 86_400_000_000
 
 
 class TooBusyError(Exception):
@@ -91,4 +90,4 @@ def frozen_until(store: Store) -> datetime | None:
     ((last,),) = store.query(statement("frozen"))
     if not last:
         return None
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(last) // _DAY_US + 1)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(last) // DAY_US + 1)

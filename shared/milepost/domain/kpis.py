@@ -17,6 +17,7 @@ REASONS_OF = (FAILED_ATTEMPT, FEEDBACK)
 """What reasons are counted of. They stand where a cost has its component, and the reason where it has its activity."""
 
 MINUTE_US = 60_000_000
+DAY_US = 1440 * MINUTE_US
 """Microseconds in a minute."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from milepost.domain import facts as f
-from milepost.domain.kpis import ABANDONED_AFTER_DAYS
+from milepost.domain.kpis import ABANDONED_AFTER_DAYS, DAY_US
 from milepost.domain.order import Order, fold
 from milepost.domain.sla.words import ENDED, RANKS
 from milepost.processor.patience import patiently
@@ -15,7 +15,6 @@ from milepost.store.client import Store
 
 IDS_A_PAGE = 200_000
 ORDERS_A_PAGE = 2_000
-_DAY_US = 86_400_000_000
 
 # Of all partitions at once: the tables are not ordered by partition, so each would read as much as all do.
 _OURS = "partition IN {partitions:Array(UInt16)}"
@@ -52,7 +51,7 @@ async def warm(store: Store, cold: Mapping[int, tuple[Partition, Watch]], now: i
             watch.remember([order_id for order_id, belongs in page if belongs == number])
         after = page[-1][0]
         yield -1
-    since = {**ours, "since": now - ABANDONED_AFTER_DAYS * _DAY_US}
+    since = {**ours, "since": now - ABANDONED_AFTER_DAYS * DAY_US}
     ended = min(RANKS[state] for state in ENDED)
     wanted: dict[int, dict[str, None]] = {number: {} for number in cold}
     for sql, parameters in ((_UNENDED, {**since, "ended": ended}), (_OPEN, since)):

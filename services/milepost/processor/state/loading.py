@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from milepost.domain import facts as f
 from milepost.domain.contributions import CellKey
+from milepost.domain.kpis import DAY_US
 from milepost.domain.measures import MEASURES
 from milepost.processor.patience import patiently
 from milepost.processor.state.cells import STRETCH_MINUTES, Cell, Stretch
@@ -55,7 +56,6 @@ _HORIZON = """
 SELECT max(greatest(last_event_at, promised_until, deadline)) FROM orders_store FINAL
 WHERE partition = {partition:UInt16} AND state = 'expired'
 """
-_DAY_US = 86_400_000_000
 
 
 class AheadOfUsError(RuntimeError):
@@ -167,7 +167,7 @@ def stretches(store: Store, partition: int) -> list[Stretch]:
 def horizon(store: Store, partition: int) -> int:
     """The first minute, at the start of a day, that no expired order of ``partition`` counted in or after."""
     last = int(store.query(_HORIZON, {"partition": partition})[0][0])
-    return (last // _DAY_US + 1) * 1440 if last else 0
+    return (last // DAY_US + 1) * 1440 if last else 0
 
 
 def below(cut: int, facts: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from milepost.domain.kpis import ABANDONED_AFTER_DAYS
+from milepost.domain.kpis import ABANDONED_AFTER_DAYS, DAY_US
 from milepost.processor.patience import meanwhile, patiently
 from milepost.processor.state.orders import EXPIRED, GONE
 from milepost.processor.state.partition import Partition
@@ -26,7 +26,6 @@ ORDERS_AT_ONCE = 100_000
 ORDERS_A_PAGE = 2_000
 TRIALS_KEPT = timedelta(days=1)
 """How long events in test mode are kept."""
-_DAY_US = 86_400_000_000
 
 _FIRST_SINCE = """
 SELECT min(offset), count() FROM events_store
@@ -90,7 +89,7 @@ class Retention:
         self._store = store
         self._insert = insert
         self._now = time.time_ns() // 1000 if now is None else now
-        self._cutoff = (self._now - days * _DAY_US) // _DAY_US * _DAY_US
+        self._cutoff = (self._now - days * DAY_US) // DAY_US * DAY_US
 
     async def pages(self) -> AsyncIterator[None]:
         """Do it, page by page."""
@@ -129,7 +128,7 @@ class Retention:
         return min(self.partition.cut, int(first)) if some else self.partition.cut
 
     async def _expiring(self, after: str, most: int) -> list[str]:
-        silent = min(self._cutoff, self._now - ABANDONED_AFTER_DAYS * _DAY_US)
+        silent = min(self._cutoff, self._now - ABANDONED_AFTER_DAYS * DAY_US)
         key = {"partition": self.partition.number, "after": after, "most": most, "limit": ORDERS_AT_ONCE}
         key |= {"cutoff": self._cutoff, "silent": silent}
         return [row[0] for row in await patiently(self._store.query, _EXPIRING, key)]
