@@ -14,6 +14,7 @@ from milepost.bus.policies import PolicyFollower
 from milepost.contracts import topics
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.arrival.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
+from milepost.processor.ending import EndingApp
 from milepost.processor.engine import Engine
 from milepost.processor.liveness import Liveness, StalledError
 from milepost.processor.patience import PATIENCE, patiently
@@ -49,7 +50,7 @@ class ChunkSchema(faust.Schema[Any, Any]):
 
 def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
     """A processor worker's Faust application; ``index`` counts the workers of one machine, for their web ports."""
-    app = faust.App(
+    app = EndingApp(
         settings.consumer_group,
         broker=[f"kafka://{server}" for server in settings.kafka_servers.split(",")],
         store="memory://",
