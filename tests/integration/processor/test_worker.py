@@ -20,7 +20,7 @@ from milepost.contracts.catalogue import EVENT_TYPES
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import signal_group, spawn, stop, wait_ready
 from milepost.processor.writing.letters import KEPT_BYTES
-from milepost.settings import EDGE_SERVICES, Settings
+from milepost.settings import EDGE_SERVICES, Service, Settings
 from milepost.store.client import Store, writer
 
 pytestmark = pytest.mark.needs_platform
@@ -240,23 +240,25 @@ def test_sigterm_stops_a_worker_soon_with_what_is_stored_committed(workers: Work
 
 
 @pytest.mark.embedded_only
-def test_a_stop_ends_while_the_broker_says_nothing(
-    start_platform: Callable[..., Any], parts: Any, tmp_path: Path
+@pytest.mark.parametrize("silent", [Service.KAFKA, Service.CLICKHOUSE])
+def test_a_stop_ends_while_the_other_side_says_nothing(
+    start_platform: Callable[..., Any], parts: Any, tmp_path: Path, silent: Service
 ) -> None:
     platform = start_platform(flush_seconds=0.05)
     install(platform.settings)
     workers = Workers(platform.settings, tmp_path)
     with writer(platform.settings) as store:
         workers.start()
-        _produce_and_advance(workers, store, parts.city(20, "farewell"), 1)
-        os.killpg(platform.pid("kafka"), signal.SIGSTOP)
+        _produce_and_advance(workers, store, parts.city(20, "stored"), 1)
+        os.killpg(platform.pid(silent.value), signal.SIGSTOP)
         try:
+            if silent is Service.CLICKHOUSE:
+                parts.city(20, "in-hand").send(workers.settings)
             code, seconds = workers.terminate()
         finally:
-            os.killpg(platform.pid("kafka"), signal.SIGCONT)
+            os.killpg(platform.pid(silent.value), signal.SIGCONT)
         assert code == 0
         assert seconds < 15
-        assert "it waits for: " in workers.log().read_text()
         workers.start()
         _catch_up(workers, store)
         parts.check(store, parts.Log.of_topic(workers.settings))
