@@ -105,30 +105,18 @@ class Engine:
         """
         try:
             kind = self._check(request)
-            setup = _setup(request)
+            selects = kind == "READ_ONLY" and _SELECT.match(request.statement) is not None
+            if selects and request.output_format in STREAMED:
+                return Answer(self._streamed(request), {})
             # Not one connection for all: on a shared one an insert waits behind a query.
-            connection = self._sessions.take(setup)
+            with self._sessions.lent(_setup(request), keep=selects or bool(request.insert_format)) as connection:
+                answer = (self._insert if request.insert_format else self._whole)(connection, request)
+                if kind != "READ_ONLY":
+                    self._disk.check()
         except RuntimeError as error:
-            raise EngineError(str(error)) from error
-        selects = kind == "READ_ONLY" and _SELECT.match(request.statement) is not None
-        try:
-            if request.insert_format:
-                answer = self._insert(connection, request)
-            elif selects and request.output_format in STREAMED:
-                return Answer(self._streamed(connection, setup, request), {})
-            else:
-                answer = self._whole(connection, request)
-            if kind != "READ_ONLY":
-                self._disk.check()
-        except RuntimeError as error:
-            connection.close()
             # What is half written cannot be read, which must not be told as if it were for ever.
             self._disk.check()
             raise EngineError(str(error)) from error
-        if selects or request.insert_format:
-            self._sessions.give_back(setup, connection)
-        else:
-            connection.close()
         return answer
 
     def _check(self, request: Request) -> str:
@@ -182,27 +170,21 @@ class Engine:
         }
         return Answer(iter((result.bytes(),)), summary)
 
-    def _streamed(self, connection: Any, setup: Setup, request: Request) -> Iterator[bytes]:
-        whole = False
+    def _streamed(self, request: Request) -> Iterator[bytes]:
         try:
-            stream = connection.send_query(request.statement, request.output_format, params=dict(request.parameters))
-            gathered = bytearray()
-            for block in stream:
-                gathered += block.bytes()
-                if len(gathered) >= _BYTES_AT_ONCE:
+            with self._sessions.lent(_setup(request), keep=True) as connection:
+                parameters = dict(request.parameters)
+                gathered = bytearray()
+                for block in connection.send_query(request.statement, request.output_format, params=parameters):
+                    gathered += block.bytes()
+                    if len(gathered) >= _BYTES_AT_ONCE:
+                        yield bytes(gathered)
+                        gathered.clear()
+                if gathered:
                     yield bytes(gathered)
-                    gathered.clear()
-            if gathered:
-                yield bytes(gathered)
-            whole = True
         except RuntimeError as error:
             self._disk.check()
             raise EngineError(str(error)) from error
-        finally:
-            if whole:
-                self._sessions.give_back(setup, connection)
-            else:
-                connection.close()
 
 
 def _setup(request: Request) -> Setup:

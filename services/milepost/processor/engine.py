@@ -44,7 +44,7 @@ NO_POLICIES = Policies(0)
 RELEASE_SECONDS = 6.0
 """Longest time a partition being taken away is held up by its last flush: what is not written is read again."""
 
-_LAST_TOLD = "SELECT max(checked_at) FROM progress_store WHERE partition IN {partitions:Array(UInt16)}"
+_LAST_PROGRESS = "SELECT max(checked_at) FROM progress_store WHERE partition IN {partitions:Array(UInt16)}"
 
 
 class RefusedFlushError(SinkRefusedError):
@@ -143,7 +143,7 @@ class Engine:
             recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
             await self._pauses.adopt(recovered)
             if numbers:
-                told = await patiently(self._store.query, _LAST_TOLD, {"partitions": numbers})
+                told = await patiently(self._store.query, _LAST_PROGRESS, {"partitions": numbers})
                 self._told_at = max(self._told_at, int(told[0][0]))
                 await self._sink.repeat(numbers)
         finally:
