@@ -264,7 +264,11 @@ def test_everybody_can_read_it(
 
 def test_it_can_be_used_from_the_keyboard(visit: Callable[..., Visit]) -> None:
     seen = visit()
-    order = seen.go("/orders?state=delivered").locator("table a").first.inner_text()
+    listed = seen.go("/orders?state=delivered").locator("table a").first
+    order = listed.inner_text()
+    listed.focus()
+    seen.page.keyboard.press("Enter")
+    seen.page.get_by_role("heading", level=1, name=f"Order {order}").wait_for()
     page = seen.go("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the numbers"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from milepost.domain.measures import MEASURES
-from milepost.processor.state.cells import STRETCH_MINUTES
 from milepost.store import tables
 from milepost.store.tables import GRAINS, Table
 
@@ -33,6 +32,8 @@ VERSIONS = {tables.EVENTS.name: "precedence", tables.PERSONAL.name: "precedence"
 STAMPED = ("first_seen", "last_seen", "version")
 """Columns of a dead letter that follow the clock of the worker who wrote it."""
 CUT = GRAINS["cut"]
+_GRAIN_NAMES = {number: name for name, number in GRAINS.items()}
+_PLACE = re.compile(r"grain = (\d+) AND minute >= toDateTime\((\d+), 'UTC'\) AND minute < toDateTime\((\d+), 'UTC'\)")
 
 
 def columns_of(table: Table, names: Iterable[str]) -> Callable[[Row], Key]:
@@ -83,22 +84,24 @@ class Shelf:
         assert chosen is not None, sql
         table = _TABLES[chosen[2]]
         names = [re.sub(r"toUInt32\((\w+)\)", r"\1", name.strip()) for name in chosen[1].split(",")]
-        rows = self._chosen(
-            table, **{name: value for name, value in parameters.items() if name not in ("first", "last")}
-        )
-        return [columns_of(table, names)(row) for row in rows]
+        places = [tuple(map(int, found)) for found in _PLACE.findall(sql)]
+        rows = self._chosen(table, places, **parameters)
+        told = [columns_of(table, names)(row) for row in rows]
+        return [(_GRAIN_NAMES[row[0]], *row[1:]) for row in told] if table is tables.KPIS else told
 
     def _chosen(
         self,
         table: Table,
+        places: Iterable[tuple[int, ...]],
         partition: int,
         subjects: Iterable[str] | None = None,
-        grain: int = CUT,
-        starts: Iterable[int] = (),
     ) -> list[Row]:
         if table is tables.KPIS:
-            length = STRETCH_MINUTES[grain] * 60
-            return [row for row in self.kpis(partition) if row[0] == grain and row[1] // length * length in starts]
+            return [
+                row
+                for row in self.kpis(partition)
+                if any(row[0] == grain and first <= row[1] < end for grain, first, end in places)
+            ]
         number = list(table.columns).index("partition")
         rows = sorted(self.rows[table.name].items())
         return [row for _, row in rows if row[number] == partition and (subjects is None or row[0] in subjects)]

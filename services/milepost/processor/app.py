@@ -14,7 +14,7 @@ from milepost.bus.policies import PolicyFollower
 from milepost.contracts import topics
 from milepost.processor.arrival.intake import Rejected
 from milepost.processor.arrival.transport import Chunk, ChunkTransport, ConsumerFeed, Offsets
-from milepost.processor.ending import EndingApp
+from milepost.processor.ending import SETTLED_SECONDS, EndingApp
 from milepost.processor.engine import Engine
 from milepost.processor.liveness import Liveness, StalledError
 from milepost.processor.patience import PATIENCE, patiently
@@ -155,11 +155,16 @@ def build_app(settings: Settings, store: Store, index: int = 0) -> faust.App:
 
     @app.on_partitions_revoked.connect
     async def release(_app: Any, /, *_: Any, **__: Any) -> None:
-        await engine.release(app.consumer.commit)
+        if feed.is_member():
+            await engine.release(app.consumer.commit)
+            return
+        if engine.partitions:
+            log.warning("the group has not heard of us for too long: our partitions are others', we write nothing more")
+        engine.let_go()
 
     @app.on_before_shutdown.connect
     async def shut_down(_app: Any, /, *_: Any, **__: Any) -> None:
-        await engine.release(app.consumer.commit)
+        await engine.release(app.consumer.commit, SETTLED_SECONDS)
 
     _add_pages(app, report, liveness, engine)
     return app

@@ -11,8 +11,10 @@ import faust
 
 log = logging.getLogger(__name__)
 
-ENDING_SECONDS = 9.0
-"""How long a stop may take: the last flush and its commit, then what leaving the group usually takes."""
+SETTLED_SECONDS = 6.0
+"""How long the last flush of a stop and its commit may take."""
+ENDING_SECONDS = SETTLED_SECONDS + 3.0
+"""How long a whole stop may take: then leaving the group usually takes a second."""
 
 
 class EndingApp(faust.App):

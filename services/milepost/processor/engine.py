@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from milepost.domain.sla.policy import Policies
 from milepost.processor.arrival.intake import Record, failed, take
 from milepost.processor.arrival.pauses import Feed, NoFeed, Pauses
-from milepost.processor.patience import PATIENCE, patiently
+from milepost.processor.patience import PATIENCE, abandoned, meanwhile, patiently
 from milepost.processor.report import Report
 from milepost.processor.sla.clock import BrokerClock
 from milepost.processor.sla.desk import SlaDesk
-from milepost.processor.state.loading import Loader
+from milepost.processor.state.loading import AheadOfUsError, Loader
 from milepost.processor.state.partition import Batch, Partition, Pending, next_reading
 from milepost.processor.upkeep.jobs import Upkeep
 from milepost.processor.upkeep.recovery import recover
@@ -41,8 +41,17 @@ SETTLE_US = 250_000
 """How long after a moment its SLAs are decided where nothing comes: an event of just then is on its way."""
 NO_POLICIES = Policies(0)
 """Before any policies are known only promises are watched."""
-RELEASE_SECONDS = 6.0
-"""Longest time a partition being taken away is held up by its last flush: what is not written is read again."""
+RELEASE_SECONDS = 20.0
+"""Longest time partitions being taken away are held up by their last flush: what is not stored is read again."""
+SILENT_SECONDS = 6.0
+"""The same while the store says nothing."""
+ABANDONED_SECONDS = 5.0
+"""How long partitions are not taken in hand because an insert that was given up may still land."""
+REBALANCE_SECONDS = 4.0
+"""How long the rebalance is waited for that must follow where another has written what we have in hand: it comes with
+the next heartbeat."""
+RECOVERIES = 3
+"""Attempts to take partitions in hand while others still write them."""
 
 _LAST_PROGRESS = "SELECT max(checked_at) FROM progress_store WHERE partition IN {partitions:Array(UInt16)}"
 
@@ -90,6 +99,7 @@ class Engine:
         self._clock = BrokerClock()
         self._under_way: tuple[list[int], Batch] = [], Batch()
         self._flushing = asyncio.Lock()
+        self._building: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
         self._room = asyncio.Event()
@@ -140,7 +150,8 @@ class Engine:
         turn = self._turn
         self._taking += 1
         try:
-            recovered = await recover(self._store, numbers, self._partition_count(), self._report.mended)
+            await abandoned(ABANDONED_SECONDS)
+            recovered = await self._recover(numbers)
             await self._pauses.adopt(recovered)
             if numbers:
                 told = await patiently(self._store.query, _LAST_PROGRESS, {"partitions": numbers})
@@ -159,26 +170,50 @@ class Engine:
         self._report.recovered(len(numbers), time.monotonic() - started)
         return self.cuts
 
-    async def release(self, commit: Callable[[], Awaitable[Any]] | None = None) -> None:
-        """Write what is in hand and ``commit`` the cuts, for at most ``RELEASE_SECONDS``, and let all partitions go."""
+    async def _recover(self, numbers: list[int]) -> list[Partition]:
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                return await recover(self._store, numbers, self._partition_count(), self._report.mended)
+            except AheadOfUsError as error:
+                if attempts == RECOVERIES:
+                    raise
+                log.warning("%s: its cut is read again", error)
+
+    async def release(
+        self, commit: Callable[[], Awaitable[Any]] | None = None, seconds: float = RELEASE_SECONDS
+    ) -> None:
+        """Write what is in hand, ``commit`` the cuts, and let all partitions go.
+
+        That takes ``seconds`` at most, and no more than ``SILENT_SECONDS`` without an answer of the store.
+        """
         self._turn += 1
         try:
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await self.flush()
-                if commit is not None:
-                    await commit()
-        except TimeoutError:
-            log.warning("could not write all before letting the partitions go; the next owner reads on from the cut")
+            if not await _unless_silent(self._finish(commit), seconds):
+                log.warning("not all could be written before letting go; the next owner reads on from the cut")
         except RefusedFlushError as error:
             log.warning("the store refuses the last flush (%s); the next owner reads on from the cut", error)
+        except AheadOfUsError as error:
+            log.warning("%s; the next owner reads on from its cut", error)
         finally:
-            if self._writing is not None:
-                self._writing.cancel()
-                self._writing = None
-            self.generation += 1
-            self.partitions = {}
-            self._report.assigned(())
-            self._room.set()
+            self.let_go()
+
+    async def _finish(self, commit: Callable[[], Awaitable[Any]] | None) -> None:
+        await self.flush()
+        if commit is not None:
+            await commit()
+
+    def let_go(self) -> None:
+        """Have no partition in hand any more: what is not stored of them is read again by whoever has them next."""
+        self._turn += 1
+        self.generation += 1
+        self.partitions = {}
+        for task in (self._building, self._writing):
+            if task is not None:
+                task.cancel()
+        self._report.assigned(())
+        self._room.set()
 
     @property
     def readings(self) -> dict[int, int]:
@@ -254,9 +289,25 @@ class Engine:
                 await self.maintain()
             except RefusedFlushError as error:
                 await self._step_back(error)
+            except AheadOfUsError as error:
+                await self._give_way(error)
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 await self._tell_progress()
+
+    async def _give_way(self, ahead: AheadOfUsError) -> None:
+        """Let all go at once: another worker has written what we have in hand. Either it is the owner, and we were
+        taken for dead; or it was, has woken, and joins again.
+
+        Raises ``ahead`` where no rebalance follows that would have us recover from what it has written.
+        """
+        log.warning("%s: letting all partitions go", ahead)
+        self.let_go()
+        turn, until = self._turn, time.monotonic() + REBALANCE_SECONDS
+        while self._turn == turn:
+            if time.monotonic() > until:
+                raise ahead
+            await asyncio.sleep(0.05)
 
     def reached(self, partition: Partition) -> int:
         """The moment, in microseconds, up to which all that was appended to ``partition`` is in hand."""
@@ -312,6 +363,7 @@ class Engine:
 
     async def _flush_some(self) -> None:
         """One flush: a segment of every partition that has any. It is built while the one before is being written."""
+        generation = self.generation
         taken = [(one, one.take_pending()) for one in self._due()]
         self._full.clear()
         self._room.set()
@@ -319,10 +371,16 @@ class Engine:
         started = time.monotonic()
         batch = Batch()
         self._under_way = [partition.number for partition, _ in taken], batch
-        for partition, pending in taken:
-            await self._build(partition, pending, batch)
-        built = time.monotonic()
-        await self._written()
+        self._building = asyncio.create_task(self._build_all(taken, batch))
+        try:
+            await _end_of(self._building)
+            built = time.monotonic()
+            await self._written()
+        except (AheadOfUsError, RefusedFlushError):
+            if generation == self.generation:
+                raise
+        if generation != self.generation:
+            return
         for partition, _ in taken:
             self._evict(partition)
         self._writing = asyncio.create_task(self._write(taken, batch, started, built - started))
@@ -331,6 +389,10 @@ class Engine:
         """The partitions of the next flush: all that have something; while the store refuses, one suspect by itself."""
         due = [partition for partition in self.partitions.values() if partition.pending]
         return [partition for partition in due if partition.number in self._suspects][:1] or due
+
+    async def _build_all(self, taken: list[tuple[Partition, Pending]], batch: Batch) -> None:
+        for partition, pending in taken:
+            await self._build(partition, pending, batch)
 
     async def _build(self, partition: Partition, pending: Pending, batch: Batch) -> None:
         known = len(batch.rejected)
@@ -369,10 +431,14 @@ class Engine:
         self._report.flushed(batch, build_seconds, time.monotonic() - started)
 
     async def _written(self) -> None:
-        """Wait for the write under way; raises what it raised."""
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            await writing
+        """Wait until the write under way has ended, or was given up; raises what it raised."""
+        writing = self._writing
+        if writing is not None:
+            try:
+                await _end_of(writing)
+            finally:
+                if writing.done():
+                    self._writing = None
 
     async def _step_back(self, refused: RefusedFlushError) -> None:
         """Go on after a flush that the store refuses: memory is ahead of it, so everything is recovered from the cuts.
@@ -425,3 +491,25 @@ class Engine:
                 rows.append((number, partition.cut, end, partition.appended, partition.event_time, now))
         await self._sink.write_progress(rows)
         self._report.progress(self.lag(), rows, sum(len(partition.orders) for partition in self.partitions.values()))
+
+
+async def _end_of(task: "asyncio.Task[None]") -> None:
+    """Wait until ``task`` has ended, or was cancelled by another than us; raises what it raised."""
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _unless_silent(work: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Whether ``work`` was done, within ``seconds`` and with the store answering meanwhile. Raises what it raised."""
+    began = time.monotonic()
+    working = asyncio.create_task(work)
+    try:
+        async for _ in meanwhile(working):
+            now = time.monotonic()
+            if now - began > seconds or now - max(began, PATIENCE.answered_at) > SILENT_SECONDS:
+                return False
+        working.result()
+        return True
+    finally:
+        working.cancel()

@@ -94,6 +94,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         fetched.readings = dict(self.readings)
         return fetched
 
+    def is_member(self) -> bool:
+        """Whether the group knows us: it has given away what we had where it says that it does not."""
+        coordinator = self._ensure_consumer()._coordinator
+        return coordinator is not None and coordinator.generation > 0
+
     async def hold(self, tp: TP) -> None:
         """Fetch nothing more of a partition, and drop what is fetched and not handed on."""
         client = self._ensure_consumer()
@@ -122,6 +127,10 @@ class ChunkConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    def is_member(self) -> bool:
+        """Whether the group knows us."""
+        return self._thread.is_member()
 
     async def hold(self, tp: TP) -> None:
         """Fetch nothing more of a partition."""
@@ -281,6 +290,10 @@ class ConsumerFeed:
             return {tp.partition for tp in self._consumer.assignment()}
         except ConsumerNotStarted:
             return set()
+
+    def is_member(self) -> bool:
+        """Whether the group knows us; where it does not, what we had is others'."""
+        return self._consumer.is_member()
 
     def partition_count(self) -> int | None:
         """How many partitions the topic has, None while that is not known."""

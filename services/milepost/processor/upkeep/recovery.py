@@ -91,7 +91,7 @@ async def recover(
 
 async def _mend(store: Store, partition: Partition, tell: Tell) -> None:
     async def insert(table: tables.Table, rows: list[Row]) -> None:
-        await patiently(store.insert, table, rows)
+        await patiently(store.insert, table, rows, writes=True)
 
     rebuild = Rebuild(store, insert, partition)
     async for _ in rebuild.pages():

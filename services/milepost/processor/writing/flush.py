@@ -29,7 +29,7 @@ async def build(partition: Partition, pending: Pending, loader: Loader, batch: B
     """Add to ``batch`` all that ``pending`` changes in ``partition``; the partition's memory is then ahead of the store
     until the batch is written.
 
-    Raises ``SinkRefusedError`` and ``AheadOfUsError``; the partition's memory is useless then: the worker must end.
+    Raises ``SinkRefusedError`` and ``AheadOfUsError``; the partition's memory is useless then.
     """
     orders = partition.orders
     found = await loader.orders(partition, orders.missing(pending.orders), batch.breathe)

@@ -90,7 +90,7 @@ class Sink:
 
     async def _insert(self, table: tables.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:
-            await patiently(self._store.insert, table, rows)
+            await patiently(self._store.insert, table, rows, writes=True)
 
 
 _PARTITION = list(tables.KPIS.columns).index("partition")
