@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ class Workers:
         process = self._running.pop(index)
         signal_group(process, signal.SIGKILL)
         process.wait()
+
+    @contextmanager
+    def frozen(self, index: int = 0) -> Iterator[None]:
+        """It stands still meanwhile."""
+        signal_group(self._running[index], signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            signal_group(self._running[index], signal.SIGCONT)
 
     def terminate(self, index: int = 0) -> tuple[int, float]:
         """SIGTERM; gives the exit code and how many seconds it took."""
@@ -214,6 +224,21 @@ def test_two_share_the_partitions_one_leaves_one_is_killed(workers: Workers, sto
     workers.kill(1)
     _catch_up(workers, store)
     assert workers.alive() == [0]
+    parts.check(store, parts.Log.of_topic(workers.settings))
+
+
+def test_one_that_was_taken_for_dead_wakes_and_writes_nothing_more(workers: Workers, store: Store, parts: Any) -> None:
+    workers.start(0)
+    parts.city(60, "before-the-freeze").send(workers.settings)
+    workers.start(1)
+    _catch_up(workers, store)
+    with workers.frozen(0):
+        parts.city(60, "in-the-freeze").send(workers.settings)
+        _until(lambda: workers.log(1).read_text().count("Resuming flow") > 1, "the other has taken over", workers)
+    _until(lambda: "has not heard of us" in workers.log(0).read_text(), "it learns that it was missed", workers)
+    parts.city(60, "after-the-freeze").send(workers.settings)
+    _catch_up(workers, store)
+    assert workers.alive() == [0, 1]
     parts.check(store, parts.Log.of_topic(workers.settings))
 
 
