@@ -40,6 +40,11 @@ def install(settings: Settings) -> None:
     migrations.apply(settings)
 
 
+def cuts(store: Store) -> dict[int, int]:
+    """How far every partition is stored."""
+    return dict(store.query("SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"))
+
+
 class Spine:
     """The parts, running, between an empty topic and an empty database."""
 
@@ -112,9 +117,8 @@ class Spine:
 
     def cuts(self) -> dict[int, int]:
         """How far every partition is stored."""
-        sql = "SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"
         with self.store() as store:
-            return dict(store.query(sql))
+            return cuts(store)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until ``condition`` holds; raises with the processor's last words where it does not."""

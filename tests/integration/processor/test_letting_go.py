@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from spine import cuts
 
 from milepost.processor import engine as engine_module
 from milepost.processor.state.loading import AheadOfUsError
@@ -67,9 +68,14 @@ async def until_waiting(store: GatedStore) -> None:
     assert await asyncio.to_thread(store.waiting.wait, 30)
 
 
-def cuts(store: Store) -> dict[int, int]:
-    """How far each partition is stored."""
-    return dict(store.query("SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"))
+async def held_at_the_kpi_rows(database: Any, gated: GatedStore, parts: Any) -> tuple[Any, Any]:
+    """A log, and a worker that has read it and whose next insert of KPI rows waits before the gate."""
+    log = parts.city(40, "held")
+    worker = parts.Worker(database, gated, log)
+    await worker.assign()
+    gated.insert_of = tables.KPIS
+    await worker.read()
+    return log, worker
 
 
 async def test_a_flush_in_the_making_ends_with_the_partitions(
@@ -110,11 +116,7 @@ async def test_an_insert_that_was_given_up_is_waited_for(
 ) -> None:
     """Whoever takes the partitions again would else read a cut that is passed a moment later."""
     monkeypatch.setattr(engine_module, "SILENT_SECONDS", 0.5)
-    log = parts.city(40, "landing")
-    worker = parts.Worker(database, gated, log)
-    await worker.assign()
-    gated.insert_of = tables.KPIS
-    await worker.read()
+    log, worker = await held_at_the_kpi_rows(database, gated, parts)
     await worker.engine.release()
     assert cuts(store) == {}
     assigning = asyncio.create_task(worker.assign())
@@ -129,11 +131,7 @@ async def test_a_slow_store_is_waited_for_and_a_silent_one_is_not(
     database: Any, store: Store, gated: GatedStore, parts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "SILENT_SECONDS", 1.5)
-    log = parts.city(40, "slow")
-    worker = parts.Worker(database, gated, log)
-    await worker.assign()
-    gated.insert_of = tables.KPIS
-    await worker.read()
+    log, worker = await held_at_the_kpi_rows(database, gated, parts)
     releasing = asyncio.create_task(worker.engine.release())
     for _ in range(6):
         await asyncio.sleep(0.5)

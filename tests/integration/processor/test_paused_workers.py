@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from spine import install
+from spine import cuts, install
 
 from milepost.bus.partitions import partition_of
 from milepost.embedded import parts as embedded_parts
@@ -53,10 +53,6 @@ def until(condition: Callable[[], bool], what: str, log: Path) -> None:
 def order_of(partition: int, prefix: str) -> str:
     """The id of an order that belongs into a partition."""
     return next(one for one in (f"{prefix}{n}" for n in range(1_000)) if partition_of(one.encode(), 4) == partition)
-
-
-def cuts(store: Store) -> dict[int, int]:
-    return dict(store.query("SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"))
 
 
 def due(store: Store) -> int:

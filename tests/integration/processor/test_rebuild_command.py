@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spine import cuts
 
 from milepost.embedded import parts as embedded_parts
 from milepost.embedded.process import spawn, stop, wait_ready
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.needs_platform
 
 NO_CELL = (0, "", "", "", "", "", "", "")
 _AT_ONCE = {"mutations_sync": 2}
-_CUTS = "SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_from_the_log_and_from_the_topic(
     # Orders are written before the KPI rows that count them, and others have left records on the topic too.
     ends = {number: len(records) for number, records in parts.Log.of_topic(emptied).records.items() if records}
     deadline = time.monotonic() + 60
-    while dict(store.query(_CUTS)) != ends:
+    while cuts(store) != ends:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert store.query(f"SELECT count() {ours}") == [(len(orders),)]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from spine import install
+from spine import cuts, install
 
 from milepost.contracts import topics
 from milepost.contracts.catalogue import EVENT_TYPES
@@ -95,10 +95,6 @@ def workers(installation: Settings, tmp_path: Path) -> Iterator[Workers]:
     all_of_them.stop()
 
 
-def _cuts(store: Store) -> dict[int, int]:
-    return dict(store.query("SELECT partition, max(version) FROM kpi_store WHERE grain = 'cut' GROUP BY partition"))
-
-
 def _ends(settings: Settings, topic: str = topics.LIFECYCLE.name) -> dict[int, int]:
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka_servers)
     try:
@@ -136,14 +132,14 @@ def _until(condition: Callable[[], bool], what: str, workers: Workers) -> None:
 
 def _catch_up(workers: Workers, store: Store) -> None:
     ends = {number: end for number, end in _ends(workers.settings).items() if end}
-    _until(lambda: _cuts(store) == ends, f"the cuts are at {ends}", workers)
+    _until(lambda: cuts(store) == ends, f"the cuts are at {ends}", workers)
 
 
 def _produce_and_advance(workers: Workers, store: Store, log: Any, records: int) -> None:
     """Send a log, and wait until ``records`` more than before are stored."""
-    wanted = sum(_cuts(store).values()) + records
+    wanted = sum(cuts(store).values()) + records
     log.send(workers.settings)
-    _until(lambda: sum(_cuts(store).values()) >= wanted, f"{wanted} records are stored", workers)
+    _until(lambda: sum(cuts(store).values()) >= wanted, f"{wanted} records are stored", workers)
 
 
 def test_rubbish_on_the_topic_goes_to_the_dead_letters_and_the_rest_goes_on(
@@ -159,7 +155,7 @@ def test_rubbish_on_the_topic_goes_to_the_dead_letters_and_the_rest_goes_on(
     _catch_up(workers, store)
     code, seconds = workers.terminate()
     assert code == 0
-    assert seconds < 15
+    assert seconds < 10
     on_topic = parts.Log.of_topic(workers.settings)
     parts.check(store, on_topic)
     rejected = parts.expected(on_topic).rejected
@@ -216,7 +212,7 @@ def test_two_share_the_partitions_one_leaves_one_is_killed(workers: Workers, sto
     workers.start(1)
     code, seconds = workers.terminate(0)
     assert code == 0
-    assert seconds < 15
+    assert seconds < 10
     parts.city(100, "shared-2", rubbish=5).send(workers.settings)
     _catch_up(workers, store)
     workers.start(0)
@@ -247,17 +243,17 @@ def test_sigterm_stops_a_worker_soon_with_what_is_stored_committed(workers: Work
     _produce_and_advance(workers, store, parts.city(60, "terminated", rubbish=5), 100)
     code, seconds = workers.terminate()
     assert code == 0
-    assert seconds < 15
+    assert seconds < 10
     admin = KafkaAdminClient(bootstrap_servers=workers.settings.kafka_servers)
     try:
         committed = admin.list_group_offsets([workers.settings.consumer_group])
     finally:
         admin.close()
-    cuts = _cuts(store)
+    stored = cuts(store)
     offsets = {place.partition: found.offset for place, found in committed[workers.settings.consumer_group].items()}
-    assert offsets == cuts
+    assert offsets == stored
     log = parts.Log.of_topic(workers.settings)
-    log.records = {number: records[: cuts.get(number, 0)] for number, records in log.records.items()}
+    log.records = {number: records[: stored.get(number, 0)] for number, records in log.records.items()}
     parts.check(store, log)
     workers.start()
     _catch_up(workers, store)

@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from milepost.domain import facts as f
+from milepost.domain.kpis import DAY_US
 from milepost.domain.sla.life import Raised
 from milepost.processor.sla.raised import last_appended, raised_of
 from milepost.processor.sla.watch import Watch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 YIELD_EVERY = 200
-LATELY_US = 14 * 86_400_000_000
+LATELY_US = 14 * DAY_US
 """What ended longer ago teaches nothing about the orders of today."""
 _ENDS = (f.Delivered, f.Returned, f.Lost)
 
